@@ -1,0 +1,173 @@
+"""Reads and writes a knowledge base: YAML, JSON Lines, CSV or XLSX, each error with file and row."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data.errors import DataError
+from data.readers import read_json_lines, read_text
+from data.types import FaqEntry, LabelSet
+
+logger = logging.getLogger(__name__)
+
+_LISTS = ("similar_questions", "steps", "related", "required_slots", "channels")
+_FIELDS = {
+    "id", "faq_id", "question", "answer", "intent", "facets", "product", "scene", "valid_from", "valid_to", "status", *_LISTS,
+}  # fmt: skip
+_STATUSES = ("published", "draft", "retired")
+
+
+def read_faq(path: Path, labels: LabelSet | None = None, *, on_bad_row: str = "raise") -> list[FaqEntry]:
+    """Returns the entries of a knowledge base file, or of all such files in a folder (sorted by name).
+
+    Lists in CSV and XLSX cells are separated by a line break or `;`. `facets` may be columns `product` and `scene`.
+
+    Args:
+        path: A `.yaml`, `.jsonl`, `.csv` or `.xlsx` file, or a folder of them.
+        labels: If given, each entry's intent is checked against it.
+        on_bad_row: `raise` refuses the whole base at the first bad row; `skip` logs it with its place and keeps the rest.
+
+    Raises:
+        DataError: A row is bad (with `raise`), the type is unknown, an id repeats, or nothing was found.
+    """
+    suffixes = (".yaml", ".yml", ".jsonl", ".csv", ".xlsx")
+    files = sorted(file for file in path.iterdir() if file.suffix in suffixes) if path.is_dir() else [path]
+    entries: dict[str, FaqEntry] = {}
+    for file in files:
+        if not file.exists():
+            raise DataError(f"{file} does not exist; correct the path")
+        for where, raw in _rows(file):
+            try:
+                entry = faq_entry(raw, where, labels)
+                if entry.faq_id in entries:
+                    raise DataError(f"{where}: id {entry.faq_id!r} is used twice; give each entry its own id")
+            except DataError as error:
+                if on_bad_row == "raise":
+                    raise
+                logger.warning("skipped an entry: %s", error)
+                continue
+            entries[entry.faq_id] = entry
+    if not entries:
+        raise DataError(f"{path}: no FAQ entry could be read; check the format in the README")
+    for entry in entries.values():
+        unknown = [name for name in entry.related if name not in entries]
+        if unknown and on_bad_row == "raise":
+            raise DataError(f"entry {entry.faq_id!r}: related entries {unknown} do not exist; remove or add them")
+    return list(entries.values())
+
+
+def faq_entry(raw: dict[str, Any], where: str, labels: LabelSet | None = None) -> FaqEntry:
+    """Returns one checked entry from a mapping as in the files.
+
+    Raises:
+        DataError: A field is missing, unknown or of the wrong type; the message names `where`.
+    """
+    if "__error__" in raw:
+        raise DataError(raw["__error__"])
+    unknown = set(raw) - _FIELDS
+    if unknown:
+        raise DataError(f"{where}: unknown fields {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(_FIELDS))}")
+    faq_id = str(raw.get("id") or raw.get("faq_id") or "").strip()
+    texts = {name: _text(raw.get(name), name, where) for name in ("question", "answer", "intent")}
+    if not faq_id:
+        raise DataError(f"{where}: id is empty, expected a unique name; add it")
+    if labels is not None and texts["intent"] not in labels.intents:
+        raise DataError(f"{where}: intent {texts['intent']!r} is not in the domain pack; correct it or add the intent")
+    lists = {name: _list(raw.get(name), name, where) for name in _LISTS}
+    status = str(raw.get("status") or "published")
+    if status not in _STATUSES:
+        raise DataError(f"{where}: status is {status!r}, expected one of {', '.join(_STATUSES)}; correct it")
+    return FaqEntry(
+        faq_id=faq_id, **texts, **lists, facets=_facets(raw, where), status=status,
+        valid_from=_date(raw.get("valid_from"), "valid_from", where), valid_to=_date(raw.get("valid_to"), "valid_to", where),
+    )  # fmt: skip
+
+
+def faq_row(entry: FaqEntry) -> dict[str, Any]:
+    """Returns an entry as the mapping that `faq_entry` reads back to an equal entry."""
+    row = asdict(entry)
+    return {"id": row.pop("faq_id"), **{key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}}
+
+
+def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    if file.suffix in {".yaml", ".yml"}:
+        yield from _yaml_rows(file)
+    elif file.suffix == ".jsonl":
+        yield from read_json_lines(file)
+    elif file.suffix == ".csv":
+        reader = csv.DictReader(read_text(file).splitlines(keepends=True))
+        for row in reader:
+            yield f"{file}:{reader.line_num}", {key: value for key, value in row.items() if key and value not in (None, "")}
+    elif file.suffix == ".xlsx":
+        yield from _xlsx_rows(file)
+    else:
+        raise DataError(f"{file}: got a {file.suffix or 'nameless'} file, expected .yaml, .jsonl, .csv or .xlsx; convert it")
+
+
+def _yaml_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        document = yaml.safe_load(read_text(file))
+    except yaml.YAMLError as error:
+        raise DataError(f"{file}: not valid YAML ({error}); correct the file") from error
+    if not isinstance(document, list):
+        raise DataError(f"{file}: got {type(document).__name__}, expected a list of entries; begin each with '- id: …'")
+    for number, row in enumerate(document, start=1):
+        where = f"{file}, entry {number}"
+        yield where, row if isinstance(row, dict) else {"__error__": f"{where}: expected a mapping, got {row!r}; correct it"}
+
+
+def _xlsx_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import openpyxl  # heavy, and only this reader needs it
+    from openpyxl.utils.exceptions import InvalidFileException
+    from zipfile import BadZipFile
+
+    try:
+        sheet = openpyxl.load_workbook(file, read_only=True, data_only=True).active
+    except (InvalidFileException, BadZipFile, KeyError) as error:
+        raise DataError(f"{file}: cannot be opened as a workbook ({error}); save it again as .xlsx") from error
+    rows = sheet.iter_rows(values_only=True) if sheet is not None else iter(())
+    header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
+    for number, cells in enumerate(rows, start=2):
+        row = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell is not None}
+        if row:
+            yield f"{file}:{number}", row
+
+
+def _text(value: object, name: str, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{where}: {name} is {value!r}, expected words; fill it in")
+    return value.strip()
+
+
+def _list(value: object, name: str, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = [part for line in value.splitlines() for part in line.split(";")]
+    if not isinstance(value, Sequence) or not all(isinstance(part, str) for part in value):
+        raise DataError(f"{where}: {name} is {value!r}, expected a list of texts; correct it")
+    return tuple(part.strip() for part in value if part.strip())
+
+
+def _facets(raw: dict[str, Any], where: str) -> dict[str, str]:
+    facets = raw.get("facets") or {name: raw[name] for name in ("product", "scene") if raw.get(name)}
+    if not isinstance(facets, dict):
+        raise DataError(f"{where}: facets is {facets!r}, expected a mapping such as {{product: 鞋包, scene: 售后}}; correct it")
+    return {str(key): str(value) for key, value in facets.items()}
+
+
+def _date(value: object, name: str, where: str) -> str | None:
+    if value is None or value == "":
+        return None
+    try:
+        return date.fromisoformat(str(value)[:10]).isoformat()
+    except ValueError as error:
+        raise DataError(f"{where}: {name} is {value!r}, expected a date such as 2026-11-11; correct it") from error

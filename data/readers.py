@@ -1,0 +1,169 @@
+"""Reads dialogue logs: JSON Lines with turns, or a flat CSV with a dialogue id a row."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data.errors import DataError
+from data.types import Dialogue, LabelSet, Speaker, Utterance
+
+logger = logging.getLogger(__name__)
+
+_SPEAKERS = {
+    "user": Speaker.USER, "customer": Speaker.USER, "buyer": Speaker.USER, "客户": Speaker.USER, "买家": Speaker.USER,
+    "agent": Speaker.AGENT, "bot": Speaker.AGENT, "system": Speaker.AGENT, "客服": Speaker.AGENT, "卖家": Speaker.AGENT,
+}  # fmt: skip
+
+
+def read_dialogues(path: Path, labels: LabelSet | None = None, *, on_bad_row: str = "raise") -> list[Dialogue]:
+    """Returns the dialogues of a `.jsonl` or `.csv` file, or of all such files in a folder (sorted by name).
+
+    JSON Lines: `{"dialogue_id": "d1", "turns": [{"speaker": "user", "text": "…", "intents": ["order.cancel"],
+    "emotion": "neutral", "tags": []}], "category": "", "channel": "", "split": null}`.
+    CSV: columns `dialogue_id,speaker,text` and, optionally, `intents` (separated by `;`), `emotion`, `tags`,
+    `category`, `channel`, `split`; the rows of one dialogue follow one another.
+
+    Args:
+        path: File or folder.
+        labels: If given, every label is checked against it.
+        on_bad_row: `raise` stops at the first bad row; `skip` logs it with its place and keeps the rest.
+
+    Raises:
+        DataError: A row cannot be read (with `raise`), the file type is unknown, or nothing was found.
+        LabelError: A label is unknown (with `raise`).
+    """
+    files = sorted([*path.glob("*.jsonl"), *path.glob("*.csv")]) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"{path} holds no .jsonl or .csv file; point data.dialogues at a file or folder of dialogue logs")
+    dialogues: list[Dialogue] = []
+    seen: dict[str, str] = {}
+    for file in files:
+        for where, raw in _raw_dialogues(file):
+            try:
+                dialogue = _dialogue(raw, where, labels)
+                if dialogue.dialogue_id in seen:
+                    raise DataError(
+                        f"{where}: dialogue_id {dialogue.dialogue_id!r} was used at {seen[dialogue.dialogue_id]}; "
+                        "give each dialogue its own id, and keep the rows of one CSV dialogue together"
+                    )
+            except DataError as error:
+                if on_bad_row == "raise":
+                    raise
+                logger.warning("skipped a row: %s", error)
+                continue
+            seen[dialogue.dialogue_id] = where
+            dialogues.append(dialogue)
+    if not dialogues:
+        raise DataError(f"{path}: no dialogue could be read; check the format in the README")
+    return dialogues
+
+
+def _raw_dialogues(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not file.exists():
+        raise DataError(f"{file} does not exist; correct the path")
+    if file.suffix == ".jsonl":
+        yield from read_json_lines(file)
+    elif file.suffix == ".csv":
+        yield from _csv_dialogues(file)
+    else:
+        raise DataError(f"{file}: got a {file.suffix or 'nameless'} file, expected .jsonl or .csv; convert it")
+
+
+def read_json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (`file:row`, object) for each line that is not blank; an unreadable line yields an object without fields.
+
+    Raises:
+        DataError: The file is not UTF-8.
+    """
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{file}:{number}"
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            yield where, {"__error__": f"{where}: not valid JSON ({error.msg} at column {error.colno}); correct the line"}
+            continue
+        yield where, value if isinstance(value, dict) else {
+            "__error__": f"{where}: got a JSON {type(value).__name__}, expected an object; correct the line"
+        }
+
+
+def read_text(file: Path) -> str:
+    """Returns the file's text, without a byte order mark.
+
+    Raises:
+        DataError: The file is not UTF-8 (the message says at which byte).
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8 (it may be GB18030)") from error
+
+
+def _csv_dialogues(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    reader = csv.DictReader(read_text(file).splitlines(keepends=True))
+    missing = {"dialogue_id", "speaker", "text"} - set(reader.fieldnames or ())
+    if missing:
+        raise DataError(f"{file}:1: columns {', '.join(sorted(missing))} are missing; add them to the header")
+    current: dict[str, Any] | None = None
+    for row in reader:
+        where = f"{file}:{reader.line_num}"
+        if current is None or row["dialogue_id"] != current["dialogue_id"]:
+            if current is not None:
+                yield current["where"], current
+            current = {"dialogue_id": row["dialogue_id"], "turns": [], "where": where}
+            current |= {key: row.get(key) or "" for key in ("category", "channel")} | {"split": row.get("split") or None}
+        current["turns"].append(
+            {
+                "speaker": row["speaker"],
+                "text": row["text"],
+                "intents": [part for part in (row.get("intents") or "").split(";") if part],
+                "emotion": row.get("emotion") or None,
+                "tags": [part for part in (row.get("tags") or "").split(";") if part],
+            }
+        )
+    if current is not None:
+        yield current["where"], current
+
+
+def _dialogue(raw: dict[str, Any], where: str, labels: LabelSet | None) -> Dialogue:
+    if "__error__" in raw:
+        raise DataError(raw["__error__"])
+    dialogue_id = raw.get("dialogue_id")
+    turns = raw.get("turns")
+    if not isinstance(dialogue_id, str) or not dialogue_id:
+        raise DataError(f"{where}: dialogue_id is {dialogue_id!r}, expected a text that is not empty; add it")
+    if not isinstance(turns, list) or not turns:
+        raise DataError(f"{where}: turns is {type(turns).__name__}, expected a list with a turn or more; add them")
+    utterances = []
+    for number, turn in enumerate(turns, start=1):
+        place = f"{where}, turn {number}"
+        utterance = _utterance(turn, place)
+        if labels is not None:
+            labels.check(utterance, where=place)
+        utterances.append(utterance)
+    return Dialogue(
+        dialogue_id=dialogue_id, turns=tuple(utterances), category=raw.get("category") or "",
+        channel=raw.get("channel") or "", split=raw.get("split"), source=where,
+    )  # fmt: skip
+
+
+def _utterance(turn: object, where: str) -> Utterance:
+    if not isinstance(turn, dict):
+        raise DataError(f"{where}: got a {type(turn).__name__}, expected an object with speaker and text; correct it")
+    speaker = _SPEAKERS.get(str(turn.get("speaker", "")).lower())
+    if speaker is None:
+        raise DataError(f"{where}: speaker is {turn.get('speaker')!r}, expected one of {', '.join(_SPEAKERS)}; correct it")
+    text = turn.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise DataError(f"{where}: text is {text!r}, expected words; remove the turn or fill it in")
+    intents = turn.get("intents") or []
+    if not isinstance(intents, list) or not all(isinstance(code, str) for code in intents) or len(intents) > 3:
+        raise DataError(f"{where}: intents is {intents!r}, expected a list of at most 3 codes; correct it")
+    return Utterance(speaker, text, tuple(intents), turn.get("emotion") or None, tuple(turn.get("tags") or ()))

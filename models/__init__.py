@@ -1,0 +1,1 @@
+"""From text to decision: base encoder, heads, calibration, retrieval, ONNX, the bundle, the analyzer, the policy."""

@@ -1,0 +1,136 @@
+"""One path from text to analysis, for online, batch and evaluation. Loads onnxruntime, tokenizers, faiss and numpy only."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.errors import InputError, InputTooLongError
+from data.masking import mask_pii
+from data.normalise import clean, is_traditional
+from data.types import Utterance
+from models.analysis import Analysis, EmotionScore, IntentScore
+from models.bundle import Bundle
+from models.calibration import sigmoid, softmax
+from models.encoder import Encoded
+from models.entities import find_entities
+from models.retrieval import SearchHit
+
+logger = logging.getLogger(__name__)
+
+MAX_CHARACTERS = 2000
+_URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
+_IMAGE = re.compile(r"[\[【](?:图片|照片|视频|截图)[^\]】]{0,20}[\]】]")
+_CARD = re.compile(r"[\[【](?:商品卡片|商品链接|商品|订单卡片|卡片)[^\]】]*[\]】]")
+_WORD = re.compile(r"\w")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message to analyse, with the turns before it, oldest first."""
+
+    text: str
+    history: tuple[Utterance, ...] = ()
+
+
+class Analyzer:
+    """Reads messages with one bundle. A text's scores never depend on its neighbours in a call."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._calibration = bundle.calibration
+        self._titles = {info.code: info.title for info in (*bundle.pack.intents, *bundle.pack.emotions)}
+
+    def analyze(self, requests: Sequence[Request]) -> list[Analysis]:
+        """Returns the analysis of each message, in order: one encoder pass a message.
+
+        Raises:
+            InputError: A text is empty or holds nothing that can be read.
+            InputTooLongError: A text is longer than MAX_CHARACTERS.
+        """
+        texts = [check_text(request.text) for request in requests]
+        encoded = self.bundle.encoder.encode(texts, [request.history for request in requests])
+        return self.from_encoded(texts, encoded)
+
+    def from_encoded(self, texts: Sequence[str], encoded: Encoded) -> list[Analysis]:
+        """Returns the analysis of texts whose pass was already made (evaluation reuses it)."""
+        calibration = self._calibration
+        intents = softmax(encoded.intent, calibration.intent_temperature)
+        slope, intercept = calibration.presence_scale
+        presence = sigmoid(encoded.presence * slope + intercept)
+        emotions = softmax(encoded.emotion, calibration.emotion_temperature)
+        rejected = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence)
+        return [
+            self._one(text, intents[row], presence[row], emotions[row], float(rejected[row]), encoded.vector[row])
+            for row, text in enumerate(texts)
+        ]
+
+    def _one(
+        self, text: str, intents: np.ndarray, presence: np.ndarray, emotions: np.ndarray, out_of_scope: float, vector: np.ndarray
+    ) -> Analysis:
+        labels = self.bundle.labels
+        order = np.argsort(-intents, kind="stable")
+        ranking = tuple(
+            IntentScore(labels.intents[index], self._titles[labels.intents[index]], round(float(intents[index]), 4)) for index in order
+        )
+        present = [index for index in np.argsort(-presence, kind="stable") if presence[index] >= self._calibration.thresholds.presence]
+        codes = [labels.intents[index] for index in present[:3]]
+        top = int(emotions.argmax())
+        scores = {name: round(float(value), 4) for name, value in zip(labels.emotions, emotions, strict=True)}
+        label = labels.emotions[top]
+        degraded: list[str] = []
+        hits = self._search(text, vector, intents, degraded)
+        return Analysis(
+            text=mask_pii(text), kind=message_kind(text), language=_language(text), ranking=ranking,
+            intents=tuple(codes) or (ranking[0].name,), out_of_scope=round(out_of_scope, 4),
+            emotion=EmotionScore(label, self._titles[label], scores[label], scores),
+            entities=find_entities(mask_pii(text)), hits=hits, vector=vector, degraded=tuple(degraded),
+        )  # fmt: skip
+
+    def _search(self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str]) -> tuple[SearchHit, ...]:
+        try:
+            return tuple(self.bundle.faq.search(text, vector, intents, self._calibration.fusion))
+        except Exception:  # the scores are still good without the knowledge base, and say so
+            logger.exception("FAQ search failed")
+            degraded.append("faq")
+            return ()
+
+
+def check_text(text: object) -> str:
+    """Returns the cleaned text.
+
+    Raises:
+        InputError: It is not a text, or nothing is left of it.
+        InputTooLongError: It is longer than MAX_CHARACTERS.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"text is {type(text).__name__}, expected a string; send the customer's words")
+    if len(text) > MAX_CHARACTERS:
+        raise InputTooLongError(f"text has {len(text)} characters, expected at most {MAX_CHARACTERS}; shorten or split it")
+    cleaned = clean(text)
+    if not cleaned:
+        raise InputError("text is empty once spaces and control characters are gone; send at least one character")
+    return cleaned
+
+
+def message_kind(text: str) -> str:
+    """Returns `image`, `card`, `link` or `emoji` for a message that holds nothing else, and `text` for the rest."""
+    for kind, pattern in (("image", _IMAGE), ("card", _CARD), ("link", _URL)):
+        if pattern.search(text) and not _WORD.search(pattern.sub("", text)):
+            return kind
+    bare = re.sub(r"\[[一-鿿A-Za-z]{1,4}\]", "", text)  # [流泪] is an emoji that a client spelt out
+    if bare != text and not _WORD.search(bare):
+        return "emoji"
+    if not _WORD.search(text) and not set(text) <= set("?？!！.。…~ "):
+        return "emoji"
+    return "text"
+
+
+def _language(text: str) -> str:
+    if is_traditional(text):
+        return "zh-Hant"
+    return "zh-Hans" if any("㐀" <= char <= "鿿" for char in text) else "und"

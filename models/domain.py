@@ -1,0 +1,218 @@
+"""The domain pack: intents, emotions, priority, policy, slots and scripts, as YAML that a shop can edit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data.errors import ConfigError
+from data.types import LabelSet
+
+FILES = ("intents.yaml", "emotions.yaml", "priority.yaml", "policy.yaml", "slots.yaml", "scripts.yaml")
+URGENCIES = ("low", "medium", "high", "critical")
+TIERS = ("regular", "silver", "gold", "platinum")
+
+
+@dataclass(frozen=True, slots=True)
+class IntentInfo:
+    """What the pack says of an intent."""
+
+    code: str
+    title: str
+    urgency: str
+    definition: str
+
+    @property
+    def domain(self) -> str:
+        """The part before the dot."""
+        return self.code.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionInfo:
+    """What the pack says of an emotion; severity orders emotions for the priority."""
+
+    code: str
+    title: str
+    severity: int
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityRules:
+    """Weights in [0, 1] of each factor; see configs/domain/priority.yaml."""
+
+    urgency: dict[str, float]
+    aftersale: float
+    emotion: dict[str, float]
+    emotion_rising: float
+    tier: dict[str, float]
+    repetition: dict[str, float]
+    order_risk: float
+    waiting: tuple[tuple[float, float], ...]
+    bands: tuple[tuple[str, float], ...]
+    defect_raises_urgency: bool
+    aftersale_domains: tuple[str, ...]
+    tier_by_orders: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRules:
+    """See configs/domain/policy.yaml."""
+
+    handoff_intents: tuple[str, ...]
+    human_intent: str
+    repeated_misses: int
+    suggestions: int
+    related: int
+    max_slot_questions: int
+    opening_hours: dict[str, str]
+    silent_after_handoff: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """How a slot is asked for and filled."""
+
+    name: str
+    question: str
+    entity: str | None
+    words: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+    free: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRule:
+    """The slots that an intent needs, if the message names one of the words (always, when there are none)."""
+
+    intent: str
+    words: tuple[str, ...]
+    slots: tuple[str, ...]
+    only_without_answer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A soothing text with its id."""
+
+    script_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class DomainPack:
+    """Everything of a shop's domain that is data and not code."""
+
+    intents: tuple[IntentInfo, ...]
+    emotions: tuple[EmotionInfo, ...]
+    priority: PriorityRules
+    policy: PolicyRules
+    slots: dict[str, Slot]
+    slot_rules: tuple[SlotRule, ...]
+    scripts: dict[str, dict[str, Script]]
+    replies: dict[str, str]
+
+    @property
+    def labels(self) -> LabelSet:
+        """The label order of every model."""
+        return LabelSet(tuple(info.code for info in self.intents), tuple(info.code for info in self.emotions))
+
+    def intent(self, code: str) -> IntentInfo:
+        """Returns what the pack says of an intent."""
+        return next(info for info in self.intents if info.code == code)
+
+    def emotion(self, code: str) -> EmotionInfo:
+        """Returns what the pack says of an emotion."""
+        return next(info for info in self.emotions if info.code == code)
+
+    def soothing_script(self, emotion: str, intent: str) -> Script | None:
+        """Returns the script for an emotion in an intent's domain, or None if the emotion needs none."""
+        by_domain = self.scripts.get(emotion, {})
+        return by_domain.get(intent) or by_domain.get(intent.partition(".")[0]) or by_domain.get("default")
+
+
+def load_domain(folder: Path) -> DomainPack:
+    """Returns the domain pack of a folder, checked.
+
+    Raises:
+        ConfigError: A file is missing or malformed, a code is used twice, or a rule contradicts another.
+    """
+    raw = {name.removesuffix(".yaml"): _load(folder / name) for name in FILES}
+    try:
+        pack = DomainPack(
+            intents=tuple(
+                IntentInfo(row["code"], row["name"], row["urgency"], row["definition"]) for row in raw["intents"]["intents"]
+            ),
+            emotions=tuple(EmotionInfo(row["code"], row["name"], int(row["severity"])) for row in raw["emotions"]["emotions"]),
+            priority=_priority(raw["priority"]),
+            policy=PolicyRules(**raw["policy"] | {"handoff_intents": tuple(raw["policy"]["handoff_intents"])}),
+            slots={name: _slot(name, row) for name, row in raw["slots"]["slots"].items()},
+            slot_rules=tuple(rule for intent, row in raw["slots"]["intents"].items() for rule in _slot_rules(intent, row)),
+            scripts={
+                emotion: {domain: Script(row["id"], row["text"]) for domain, row in rows.items()}
+                for emotion, rows in raw["scripts"]["soothe"].items()
+            },
+            replies=raw["scripts"]["replies"],
+        )
+    except (KeyError, TypeError, AttributeError, re.error) as error:
+        raise ConfigError(f"the domain pack in {folder} is malformed ({type(error).__name__}: {error}); compare configs/domain") from error
+    _check(pack, folder)
+    return pack
+
+
+def _load(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); a domain pack holds {', '.join(FILES)}") from error
+
+
+def _priority(raw: dict[str, Any]) -> PriorityRules:
+    return PriorityRules(
+        **raw
+        | {
+            "waiting": tuple((float(row["seconds"]), float(row["weight"])) for row in raw["waiting"]),
+            "bands": tuple((name, float(low)) for name, low in raw["bands"].items()),
+            "aftersale_domains": tuple(raw["aftersale_domains"]),
+            "tier_by_orders": tuple((int(row["orders"]), row["tier"]) for row in raw["tier_by_orders"]),
+        }
+    )
+
+
+def _slot(name: str, row: dict[str, Any]) -> Slot:
+    pattern = re.compile(row["pattern"]) if row.get("pattern") else None
+    return Slot(name, row["question"], row.get("entity"), tuple(row.get("words", ())), pattern, bool(row.get("free")))
+
+
+def _slot_rules(intent: str, row: dict[str, Any]) -> list[SlotRule]:
+    late = bool(row.get("only_without_answer"))
+    if "products" in row:
+        return [SlotRule(intent, tuple(part["words"]), tuple(part["slots"]), late) for part in row["products"]]
+    return [SlotRule(intent, (), tuple(row["slots"]), late)]
+
+
+def _check(pack: DomainPack, folder: Path) -> None:
+    codes = [info.code for info in (*pack.intents, *pack.emotions)]
+    twice = sorted({code for code in codes if codes.count(code) > 1})
+    problems = [f"codes used twice: {twice}"] if twice else []
+    intents = {info.code for info in pack.intents}
+    used = {rule.intent for rule in pack.slot_rules} | set(pack.policy.handoff_intents) | {pack.policy.human_intent}
+    problems += [f"intent {code!r} is used but not listed in intents.yaml" for code in sorted(used - intents)]
+    problems += [f"{info.code}: urgency {info.urgency!r} is not one of {URGENCIES}" for info in pack.intents if info.urgency not in URGENCIES]
+    problems += [f"slot {slot!r} is needed but not described" for rule in pack.slot_rules for slot in rule.slots if slot not in pack.slots]
+    problems += _not_rising("urgency", [pack.priority.urgency.get(name, -1) for name in URGENCIES])
+    problems += _not_rising("tier", [pack.priority.tier.get(name, -1) for name in TIERS])
+    by_severity = sorted(pack.emotions, key=lambda info: info.severity)
+    problems += _not_rising("emotion", [pack.priority.emotion.get(info.code, -1) for info in by_severity])
+    problems += _not_rising("waiting", [weight for _, weight in pack.priority.waiting])
+    if problems:
+        raise ConfigError(f"the domain pack in {folder} contradicts itself: {'; '.join(problems)}; correct it")
+
+
+def _not_rising(name: str, weights: list[float]) -> list[str]:
+    fine = all(0 <= weight < 1 for weight in weights) and weights == sorted(weights)
+    return [] if fine else [f"priority weights of {name} are {weights}, expected rising values in [0, 1)"]

@@ -1,0 +1,151 @@
+"""Exports the trained network to ONNX, quantises it, and checks that the engines agree. Training code only (torch)."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from tokenizers import Tokenizer
+
+from data.errors import ParityError
+from models.encoder import OUTPUTS, Encoded, OnnxEncoder
+from models.inputs import InputFormat
+from models.network import CustomerServiceModel
+from models.training import predict
+
+PARITY_TOLERANCE = 2e-3  # largest difference of any output between torch and the float32 graph
+_OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A graph that was measured.
+
+    Attributes:
+        name: fp32, int8, or int8_ffn_fp32.
+        megabytes: Size of the file.
+        milliseconds: Median of one message, one thread.
+        quality: Named scores on the dev split, each in [0, 1].
+    """
+
+    name: str
+    megabytes: float
+    milliseconds: float
+    quality: dict[str, float]
+
+
+def export_onnx(model: CustomerServiceModel, path: Path) -> None:
+    """Writes the float32 graph: three int64 inputs of shape (n, length), four float32 outputs."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    example = (torch.tensor([[0, 5, 6, 2, 7, 2]]), torch.ones(1, 6, dtype=torch.int64), torch.tensor([[0, 0, 0, 0, 1, 1]]))
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    axes = {name: {0: "n", 1: "length"} for name in names} | {name: {0: "n"} for name in OUTPUTS}
+    # The tracing exporter: its graphs quantise to faster ones than the dynamo exporter's (measured).
+    torch.onnx.export(
+        model.eval(), example, str(path), input_names=names, output_names=list(OUTPUTS), dynamic_axes=axes,
+        opset_version=_OPSET, dynamo=False,
+    )  # fmt: skip
+
+
+def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
+    """Writes a dynamic int8 graph, weights per channel; with `keep_ffn_output` the FFN's second product stays float32."""
+    excluded = []
+    if keep_ffn_output:
+        excluded = [
+            node.name for node in onnx.load(source, load_external_data=False).graph.node
+            if node.op_type == "MatMul" and "/output/dense" in node.name and "attention" not in node.name
+        ]  # fmt: skip
+    quantize_dynamic(
+        source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,
+        op_types_to_quantize=["MatMul", "Gather"], extra_options={"MatMulConstBOnly": True},
+    )  # fmt: skip
+
+
+def check_parity(
+    model: CustomerServiceModel, tokenizer: Tokenizer, encoder: OnnxEncoder, pairs: Sequence[tuple[str, str]]
+) -> float:
+    """Returns the largest difference between torch and the float32 graph.
+
+    Args:
+        model: The trained network.
+        tokenizer: Its tokenizer.
+        encoder: The exported float32 graph.
+        pairs: (message, context) as `models.inputs` made them.
+
+    Raises:
+        ParityError: A difference exceeds PARITY_TOLERANCE, or a ranking's first place changes.
+    """
+    expected = predict(model, tokenizer, [message for message, _ in pairs], [context for _, context in pairs])
+    got = encoder.encode_prepared(pairs)
+    worst = 0.0
+    for name, array in zip(OUTPUTS, expected, strict=True):
+        other = getattr(got, name)
+        difference = float(np.abs(array - other).max())
+        worst = max(worst, difference)
+        if difference > PARITY_TOLERANCE:
+            raise ParityError(f"{name}: torch and ONNX differ by {difference:.2g}, expected at most {PARITY_TOLERANCE}; report this")
+        gap = np.sort(array, axis=1)[:, -1] - np.sort(array, axis=1)[:, -2]
+        clear = gap > 2 * PARITY_TOLERANCE
+        if name != "vector" and not np.array_equal(array[clear].argmax(1), other[clear].argmax(1)):
+            raise ParityError(f"{name}: torch and ONNX rank a text differently; report this")
+    return worst
+
+
+def choose_variant(
+    fp32: Path, tokenizer: Path, input_format: InputFormat, *, workplace: Path,
+    measure: Callable[[OnnxEncoder], dict[str, float]], tolerance: float, threads: int,
+) -> tuple[Path, list[Variant]]:  # fmt: skip
+    """Returns the fastest graph whose quality is nowhere more than `tolerance` below float32's, and what was measured.
+
+    Args:
+        fp32: The float32 graph.
+        tokenizer: tokenizer.json.
+        input_format: How texts are fed.
+        workplace: Folder for the quantised graphs.
+        measure: Gives named qualities in [0, 1] of a graph, on the dev split.
+        tolerance: Loss of quality that speed may cost, in [0, 1].
+        threads: Rows encoded at once while measuring quality.
+    """
+    files = {"fp32": fp32, "int8": workplace / "int8.onnx", "int8_ffn_fp32": workplace / "int8_ffn_fp32.onnx"}
+    quantise(fp32, files["int8"], keep_ffn_output=False)
+    quantise(fp32, files["int8_ffn_fp32"], keep_ffn_output=True)
+    variants = []
+    for name, file in files.items():
+        encoder = OnnxEncoder(file, tokenizer, input_format, threads=threads)
+        quality = measure(encoder)
+        milliseconds = _median_milliseconds(OnnxEncoder(file, tokenizer, input_format))
+        variants.append(Variant(name, file.stat().st_size / 1e6, milliseconds, quality))
+    reference = variants[0].quality
+    good = [
+        variant for variant in variants
+        if all(variant.quality[key] >= reference[key] - tolerance for key in reference)
+    ]  # fmt: skip
+    chosen = min(good, key=lambda variant: variant.milliseconds)
+    return files[chosen.name], sorted(variants, key=lambda variant: variant.name != chosen.name)
+
+
+def variant_rows(variants: Sequence[Variant]) -> list[dict[str, object]]:
+    """Returns what was measured as JSON rows, the chosen graph first."""
+    return [asdict(variant) | {"chosen": number == 0} for number, variant in enumerate(variants)]
+
+
+def _median_milliseconds(encoder: OnnxEncoder, *, rounds: int = 60) -> float:
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        encoder.encode(["我前天买的鞋子怎么还没发货呀"])
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+def outputs_of(encoded: Encoded) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Returns the outputs by name."""
+    return {name: getattr(encoded, name) for name in OUTPUTS}

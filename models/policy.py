@@ -1,0 +1,327 @@
+"""What to do about a message: `decide` is a pure function with the precedence of the domain description.
+
+a person is asked for > configured policy > anger above the handoff threshold > an open clarification > repeated miss >
+out of scope > missing slots > answer > suggest > fallback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from data.types import Speaker, Utterance
+from models.analysis import (
+    Analysis, Answer, Conversation, Customer, Decision, EmotionAlert, Handoff, OpenSlots, Order, PastMessage,
+)  # fmt: skip
+from models.calibration import Thresholds
+from models.domain import DomainPack, Slot
+from models.priority import score_priority
+from models.retrieval import FaqIndex, SearchHit
+
+_MEMORY = 30  # messages and turns that a conversation remembers
+_HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What else a decision may depend on.
+
+    Attributes:
+        customer: What the shop knows of the customer.
+        order: What it knows of the order.
+        waiting_seconds: How long the customer has waited, or None.
+        now: The moment, for opening hours; None means open.
+    """
+
+    customer: Customer = Customer()
+    order: Order = Order()
+    waiting_seconds: float | None = None
+    now: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a decision is made with: the pack, the entries and the thresholds of one bundle."""
+
+    pack: DomainPack
+    faq: FaqIndex
+    thresholds: Thresholds
+
+
+def decide(analysis: Analysis, conversation: Conversation, circumstances: Circumstances, knowledge: Knowledge) -> Decision:
+    """Returns what to do about a message. Pure: the same arguments always give the same decision."""
+    return _Case(analysis, conversation, circumstances, knowledge).decide()
+
+
+def advance(conversation: Conversation, analysis: Analysis, decision: Decision) -> Conversation:
+    """Returns the state after a message and the decision about it."""
+    turns = (*conversation.turns, Utterance(Speaker.USER, analysis.text))
+    if decision.reply:
+        turns = (*turns, Utterance(Speaker.AGENT, decision.reply))
+    past = PastMessage(analysis.intent.name, analysis.emotion.label, tuple(map(float, analysis.vector)), decision.answer is not None)
+    tried = conversation.tried
+    if decision.answer is not None and decision.answer.faq_id not in tried:
+        tried = (*tried, decision.answer.faq_id)
+    return Conversation(
+        conversation_id=conversation.conversation_id,
+        turns=turns[-_MEMORY:],
+        past=(*conversation.past, past)[-_MEMORY:],
+        misses=conversation.misses + 1 if decision.miss else 0,
+        open_slots=decision.open_slots,
+        handed_off=conversation.handed_off or (decision.handoff is not None and decision.reason != "outside_opening_hours"),
+        tried=tried,
+    )
+
+
+class _Case:
+    """One message under decision. Every method reads; none changes anything."""
+
+    def __init__(self, analysis: Analysis, conversation: Conversation, circumstances: Circumstances, knowledge: Knowledge) -> None:
+        self.analysis = analysis
+        self.conversation = conversation
+        self.circumstances = circumstances
+        self.pack = knowledge.pack
+        self.faq = knowledge.faq
+        self.thresholds = knowledge.thresholds
+        self.repetition = _repetition(analysis, conversation, knowledge.thresholds)
+        self.alert = self._emotion_alert()
+        self.priority = score_priority(
+            analysis, conversation, circumstances.customer, circumstances.order, self.pack,
+            repetition=self.repetition, waiting_seconds=circumstances.waiting_seconds,
+        )  # fmt: skip
+
+    def decide(self) -> Decision:
+        policy = self.pack.policy
+        if self.conversation.handed_off and policy.silent_after_handoff:
+            return self._make("silent", "handed_off", "")
+        if self.analysis.kind == "text":
+            reason = self._handoff_reason()
+            if reason is not None:
+                return self._hand_off(reason)
+        else:
+            return self._wordless()
+        slots = self._continued_slots()
+        if slots is not None:
+            return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
+        answer = self._best_hit()
+        out_of_scope = self.analysis.out_of_scope >= self.thresholds.out_of_scope and not self._is_direct(answer)
+        if self._would_miss(answer, out_of_scope) and self.conversation.misses + 1 >= policy.repeated_misses:
+            return self._hand_off("repeated_miss")
+        if out_of_scope:
+            return self._make("fallback", "out_of_scope", self.pack.replies["out_of_scope"], miss=True)
+        return self._serve(answer)
+
+    def _serve(self, best: SearchHit | None) -> Decision:
+        needed = self._needed_slots(answered=self._is_direct(best))
+        if needed is not None:
+            return self._clarify(needed, "missing_slots") if needed.missing else self._slots_done(needed)
+        chitchat = self._chitchat()
+        if chitchat is not None and not (self._is_direct(best) and best is not None and self.faq.by_id[best.faq_id].intent == self.analysis.intent.name):
+            return chitchat
+        if self._is_direct(best) and best is not None:
+            return self._answer(best)
+        offered = self._offered()
+        if offered:
+            return self._make(
+                "suggest", "faq_above_suggest", self._with_empathy(self.pack.replies["suggest"]), suggestions=offered, miss=False
+            )
+        return self._make("fallback", "nothing_fits", self._with_empathy(self.pack.replies["fallback"]), miss=True)
+
+    def _handoff_reason(self) -> str | None:
+        intents, policy = self.analysis.intents, self.pack.policy
+        first = self.analysis.intent
+        if policy.human_intent in intents and (first.name == policy.human_intent or policy.human_intent in intents[:1]):
+            return "user_request"
+        if any(intent in policy.handoff_intents for intent in intents):
+            return "policy"
+        if self.analysis.emotion.scores.get("angry", 0.0) >= self.thresholds.anger_handoff:
+            return "emotion"
+        return None
+
+    def _wordless(self) -> Decision:
+        reply = self.pack.replies[{"card": "link"}.get(self.analysis.kind, self.analysis.kind)]
+        return self._make("clarify", f"wordless_{self.analysis.kind}", reply, open_slots=self.conversation.open_slots)
+
+    def _is_direct(self, hit: SearchHit | None) -> bool:
+        return hit is not None and hit.confidence >= self.thresholds.faq_direct
+
+    def _best_hit(self) -> SearchHit | None:
+        return self.analysis.hits[0] if self.analysis.hits else None
+
+    def _offered(self) -> tuple[SearchHit, ...]:
+        good = [hit for hit in self.analysis.hits if hit.confidence >= self.thresholds.faq_suggest]
+        if not good:
+            return ()
+        # Once the best is worth offering, its neighbours cost nothing to show.
+        return tuple(self.analysis.hits[: self.pack.policy.suggestions])
+
+    def _would_miss(self, best: SearchHit | None, out_of_scope: bool) -> bool:
+        if out_of_scope:
+            return True
+        if self._is_direct(best) or self._offered() or self._chitchat() is not None:
+            return False
+        return self._needed_slots(answered=False) is None
+
+    def _chitchat(self) -> Decision | None:
+        domain, _, name = self.analysis.intent.name.partition(".")
+        only = all(intent.startswith("chitchat.") for intent in self.analysis.intents)
+        if domain != "chitchat" or not only or name not in self.pack.replies:
+            return None
+        return self._make("answer", f"chitchat_{name}", self.pack.replies[name], open_slots=None)
+
+    # Slots ------------------------------------------------------------------------------------------------------------
+
+    def _continued_slots(self) -> OpenSlots | None:
+        """The open clarification with this reply in it; None if there is none or the customer changed the subject."""
+        opened = self.conversation.open_slots
+        if opened is None or not opened.missing:
+            return None
+        filled = self._filled(opened.missing, asked=opened.missing[0])
+        if filled:
+            return OpenSlots(opened.intent, opened.wanted, opened.filled | filled)
+        return None
+
+    def _needed_slots(self, *, answered: bool) -> OpenSlots | None:
+        for rule in self.pack.slot_rules:
+            if rule.intent != self.analysis.intent.name or (rule.only_without_answer and answered):
+                continue
+            if rule.words and not any(word in self.analysis.text.lower() for word in rule.words):
+                continue
+            if self.conversation.open_slots is not None and self.conversation.open_slots.intent == rule.intent:
+                continue  # asked already, and the reply filled nothing: do not nag
+            return OpenSlots(rule.intent, rule.slots, self._filled(rule.slots, asked=None))
+        return None
+
+    def _filled(self, names: tuple[str, ...], *, asked: str | None) -> dict[str, str]:
+        found = {}
+        for name in names:
+            value = self._slot_value(self.pack.slots[name], asked=name == asked)
+            if value is not None:
+                found[name] = value
+        return found
+
+    def _slot_value(self, slot: Slot, *, asked: bool) -> str | None:
+        text = self.analysis.text
+        if slot.entity is not None:
+            for entity in self.analysis.entities:
+                if entity.entity == slot.entity:
+                    return entity.value
+        if not asked and slot.entity is not None:
+            return None
+        lowered = text.lower()
+        named = [word for word in slot.words if word in lowered]
+        if named:
+            return named[0] if not asked else text[:30]
+        if asked and slot.pattern is not None and slot.pattern.search(text):
+            return text[:30]
+        # An address has no closed form: a longer reply that asks nothing is taken as it is.
+        asks = any(mark in text for mark in "??吗呢怎么")
+        if asked and slot.free and len(text) >= 6 and not asks:
+            return text[:60]
+        return None
+
+    def _clarify(self, slots: OpenSlots, reason: str) -> Decision:
+        question = self.pack.slots[slots.missing[0]].question
+        return self._make(
+            "clarify", reason, self._with_empathy(question), missing_slots=slots.missing, open_slots=slots
+        )
+
+    def _slots_done(self, slots: OpenSlots) -> Decision:
+        key = "recommendation_done" if slots.intent == "presale.recommendation" else "slots_done"
+        reply = self.pack.replies[key].format(slots="、".join(slots.filled[name] for name in slots.wanted))
+        return self._hand_off("policy", reason="slots_complete", reply=reply, slots=slots)
+
+    # Replies ----------------------------------------------------------------------------------------------------------
+
+    def _answer(self, hit: SearchHit) -> Decision:
+        entry = self.faq.by_id[hit.faq_id]
+        related = tuple(
+            (name, self.faq.by_id[name].question) for name in entry.related if name in self.faq.by_id
+        )[: self.pack.policy.related]  # fmt: skip
+        answer = Answer(entry.answer, entry.steps, entry.faq_id, hit.matched_question, hit.confidence, hit.score)
+        parts = [self._with_empathy(entry.answer), self._second_answer(entry.faq_id, entry.intent)]
+        return self._make("answer", "faq_above_direct", "\n".join(filter(None, parts)), answer=answer, related=related)
+
+    def _second_answer(self, faq_id: str, intent: str) -> str:
+        """The second want of a message, answered as well if an entry surely does."""
+        others = [code for code in self.analysis.intents if code != intent]
+        for hit in self.analysis.hits[1:]:
+            entry = self.faq.by_id[hit.faq_id]
+            if entry.faq_id != faq_id and entry.intent in others and hit.confidence >= self.thresholds.faq_suggest:
+                return self.pack.replies["also"].format(question=entry.question) + entry.answer
+        return ""
+
+    def _with_empathy(self, reply: str) -> str:
+        return f"{self.alert.script}{reply}" if self.alert.script else reply
+
+    def _hand_off(self, kind: str, *, reason: str = "", reply: str = "", slots: OpenSlots | None = None) -> Decision:
+        hours = self.pack.policy.opening_hours
+        best = self._best_hit()
+        if not _is_open(hours, self.circumstances.now):
+            closed = self._with_empathy(self.pack.replies["handoff_closed"].format(**hours))
+            handoff = Handoff(kind, self._summary(slots))
+            return self._make("handoff", "outside_opening_hours", closed, handoff=handoff, miss=False)
+        answer = None
+        text = reply or self._with_empathy(self.pack.replies["handoff"])
+        if kind == "emotion" and self._is_direct(best) and best is not None:
+            entry = self.faq.by_id[best.faq_id]
+            answer = Answer(entry.answer, entry.steps, entry.faq_id, best.matched_question, best.confidence, best.score)
+            text = f"{text}\n{entry.answer}"
+        return self._make("handoff", reason or kind, text, handoff=Handoff(kind, self._summary(slots)), answer=answer)
+
+    def _summary(self, slots: OpenSlots | None) -> str:
+        """What an agent reads in five seconds: want, mood, facts, what was tried, last words."""
+        moods = [past.emotion for past in self.conversation.past[-3:]] + [self.analysis.emotion.label]
+        lines = [
+            "诉求:" + "、".join(self.pack.intent(code).title for code in self.analysis.intents),
+            "情绪:" + "→".join(self.pack.emotion(mood).title for mood in moods) + f" 优先级:{self.priority.score}",
+        ]
+        facts = [f"{entity.entity}={entity.value}" for entity in self.analysis.entities]
+        facts += [f"{name}={value}" for name, value in (slots.filled.items() if slots else ())]
+        if facts:
+            lines.append("信息:" + "、".join(dict.fromkeys(facts)))
+        if self.conversation.tried:
+            lines.append("已答:" + "、".join(self.faq.by_id[name].question for name in self.conversation.tried if name in self.faq.by_id))
+        lines.append(f"原话:{self.analysis.text[:80]}")
+        return "\n".join(lines)
+
+    def _emotion_alert(self) -> EmotionAlert:
+        emotion, thresholds = self.analysis.emotion, self.thresholds
+        label, reason = emotion.label, None
+        if emotion.scores.get("angry", 0.0) >= thresholds.anger_alert:
+            reason, label = "angry", "angry" if label not in ("anxious", "disappointed") else label
+        elif self.repetition >= 3 and self.analysis.intent.name.startswith(_HELD):
+            reason, label = "repeated_question", label if label in ("anxious", "disappointed") else "anxious"
+        elif emotion.scores.get("anxious", 0.0) >= thresholds.anxiety_alert:
+            reason, label = "anxious", "anxious"
+        script = self.pack.soothing_script(label, self.analysis.intent.name) if self.analysis.kind == "text" else None
+        return EmotionAlert(reason is not None, reason, script.script_id if script else None, script.text if script else None)
+
+    def _make(self, decision: str, reason: str, reply: str, *, answer: Answer | None = None, suggestions: tuple[SearchHit, ...] = (),
+              related: tuple[tuple[str, str], ...] = (), missing_slots: tuple[str, ...] = (), handoff: Handoff | None = None,
+              open_slots: OpenSlots | None = None, miss: bool = False) -> Decision:  # fmt: skip
+        return Decision(
+            decision, reason, reply, self.alert, self.priority, self.repetition, answer, suggestions, related, missing_slots,
+            handoff, open_slots, miss,
+        )  # fmt: skip
+
+
+def _repetition(analysis: Analysis, conversation: Conversation, thresholds: Thresholds) -> int:
+    """How many of the last messages in a row, this one included, say the same: same intent, and near in words or vector."""
+    count = 1
+    for past in reversed(conversation.past):
+        same = past.intent == analysis.intent.name and not past.intent.startswith("chitchat.")
+        if not same or float(np.dot(np.array(past.vector, np.float32), analysis.vector)) < thresholds.repeat:
+            break
+        count += 1
+    return count
+
+
+def _is_open(hours: dict[str, str], now: datetime | None) -> bool:
+    if now is None:
+        return True
+    local = now.astimezone(ZoneInfo(hours["timezone"])).time()
+    return time.fromisoformat(hours["from"]) <= local < time.fromisoformat(hours["to"])

@@ -1,0 +1,383 @@
+"""Trains the trunk on all tasks at once. Training code only (torch)."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from models.inputs import TokenBatch, pad, tokenise
+from models.network import CustomerServiceModel, Outputs
+
+_MAIN_SHARE = 0.7  # of the ranking target when a row carries several intents; the others share the rest
+
+TokenRow = tuple[list[int], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """What governs a run.
+
+    Attributes:
+        epochs: Passes over the messages.
+        batch_size: Messages a step.
+        entries_per_step: FAQ entries of which two questions each join a step; 0 trains no retrieval.
+        neighbours_per_entry: How many of those entries are hard negatives of each one drawn.
+        learning_rate: Peak rate of the trunk.
+        head_learning_rate: Peak rate of the heads.
+        weight_decay: AdamW's decay.
+        warmup: Share of steps with a rising rate, in [0, 1].
+        dropout: In front of the heads, in [0, 1).
+        presence_weight: Weight of the presence loss.
+        emotion_weight: Weight of the emotion loss.
+        pair_weight: Weight of the contrastive loss.
+        pair_temperature: Temperature of the contrastive loss.
+        label_smoothing: Mass given to the other labels, in [0, 1).
+        logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
+        probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
+        frozen_embeddings: Whether the word embeddings stay as they are (faster, and they keep what they know).
+        frozen_layers: How many of the lowest layers stay as they are; their output is computed once (memory: 1.5 kB a token).
+        bfloat16: `auto` uses it where the processor multiplies it in hardware (AMX), else `on` or `off`.
+        seed: Seeds shuffling and dropout.
+    """
+
+    epochs: int = 4
+    batch_size: int = 16
+    entries_per_step: int = 6
+    neighbours_per_entry: int = 1
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    dropout: float = 0.1
+    presence_weight: float = 0.2
+    emotion_weight: float = 1.0
+    pair_weight: float = 0.5
+    pair_temperature: float = 0.05
+    label_smoothing: float = 0.05
+    logit_adjustment: float = 0.0
+    probe_steps: int = 400
+    frozen_embeddings: bool = True
+    frozen_layers: int = 0
+    bfloat16: str = "auto"
+    seed: int = 13
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One message to learn from.
+
+    Attributes:
+        message: As `inputs.message_text` made it.
+        context: As `inputs.context_text` made it.
+        intents: Indices, main one first; empty for out-of-scope rows, which teach the presence head to stay low.
+        emotion: Index, or -1 where nobody labelled it.
+        weight: How much the row counts, in [0, 1].
+    """
+
+    message: str
+    context: str
+    intents: tuple[int, ...]
+    emotion: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryQuestions:
+    """The questions of one FAQ entry.
+
+    Attributes:
+        messages: As `inputs.message_text` made them.
+        intent: Index of the entry's intent.
+        neighbours: Indices of entries that are easily taken for this one.
+    """
+
+    messages: tuple[str, ...]
+    intent: int
+    neighbours: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class StepReport:
+    """What a step did, for progress bars and tracking."""
+
+    step: int
+    steps: int
+    epoch: int
+    losses: dict[str, float] = field(default_factory=dict)
+
+
+def fit(
+    model: CustomerServiceModel,
+    tokenizer: Tokenizer,
+    rows: Sequence[TrainingRow],
+    entries: Sequence[EntryQuestions],
+    settings: TrainingSettings,
+    *,
+    on_step: Callable[[StepReport], None] | None = None,
+    evaluate: Callable[[int], float] | None = None,
+) -> CustomerServiceModel:
+    """Trains the model in place and returns it with the weights of its best epoch.
+
+    Args:
+        model: The network to train.
+        tokenizer: Its tokenizer.
+        rows: Labelled messages.
+        entries: FAQ questions; may be empty.
+        settings: See TrainingSettings.
+        on_step: Called after every step.
+        evaluate: Called after every epoch with its number; its score decides which epoch is kept. Without it, the last.
+    """
+    torch.manual_seed(settings.seed)
+    generator = random.Random(settings.seed)
+    model.freeze(layers=settings.frozen_layers, embeddings=settings.frozen_embeddings)
+    questions = [TrainingRow(message, "", (entry.intent,), -1) for entry in entries for message in entry.messages]
+    texts = _Texts(model, tokenizer, [*rows, *questions], settings.frozen_layers)
+    objective = _Objective(texts.rows, model.intent.out_features, settings)
+    if settings.probe_steps:
+        _probe(model, texts, objective, settings, generator)
+    steps = settings.epochs * -(-len(rows) // settings.batch_size)
+    optimizer, scheduler = _optimizer(model, settings, steps)
+    entry_batches = _entry_batches(entries, len(rows), settings, generator)
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16(settings.bfloat16))
+    best_score, best_weights, step = -np.inf, None, 0
+    for epoch in range(1, settings.epochs + 1):
+        model.train()
+        for indices in length_buckets(texts.lengths[: len(rows)], settings.batch_size, generator):
+            drawn, owners = next(entry_batches)
+            with autocast:
+                pooled = texts.pool(indices)
+                if drawn:
+                    pooled = torch.cat([pooled, texts.pool(drawn)])
+            outputs = model.heads(pooled.float())
+            losses = objective(outputs, [texts.rows[index] for index in (*indices, *drawn)])
+            if drawn:
+                vectors = outputs.vector[len(indices) :]
+                losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature)
+            torch.stack(list(losses.values())).sum().backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+            if on_step is not None:
+                on_step(StepReport(step, steps, epoch, {name: float(value) for name, value in losses.items()}))
+        if evaluate is not None:
+            score = evaluate(epoch)
+            if score > best_score:
+                best_score, best_weights = score, copy.deepcopy(model.state_dict())
+    if best_weights is not None:
+        model.load_state_dict(best_weights)
+    return model.eval()
+
+
+@torch.no_grad()
+def predict(
+    model: CustomerServiceModel, tokenizer: Tokenizer, messages: Sequence[str], contexts: Sequence[str], *, batch_size: int = 64
+) -> list[NDArray[np.float32]]:
+    """Returns the four outputs for the messages, in their order. Each has shape (n, width), float32."""
+    encoded = [tokenise(tokenizer, message, context) for message, context in zip(messages, contexts, strict=True)]
+    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index][0]))
+    parts = []
+    model.eval()
+    for start in range(0, len(order), batch_size):
+        outputs = model(*_tensors(pad([encoded[index] for index in order[start : start + batch_size]], pad_id=_pad_id(tokenizer))))
+        parts.append([output.float().numpy() for output in outputs])
+    back = np.argsort(order)
+    return [np.concatenate(arrays)[back] for arrays in zip(*parts, strict=True)]
+
+
+def use_bfloat16(choice: str) -> bool:
+    """Tells whether to train in bfloat16: without AMX it is slower than float32 (measured: twice, on AVX512-BF16)."""
+    if choice == "auto":
+        return bool(torch.cpu._is_amx_tile_supported())
+    return choice == "on"
+
+
+def length_buckets(lengths: Sequence[int], size: int, generator: random.Random) -> list[list[int]]:
+    """Returns shuffled batches of indices whose lengths are alike, so that little is spent on padding."""
+    order = list(range(len(lengths)))
+    generator.shuffle(order)
+    window = size * 40
+    batches = []
+    for start in range(0, len(order), window):
+        part = sorted(order[start : start + window], key=lambda index: lengths[index])
+        batches += [part[begin : begin + size] for begin in range(0, len(part), size)]
+    generator.shuffle(batches)
+    return batches
+
+
+def contrastive_loss(vectors: Tensor, owners: Sequence[int], temperature: float) -> Tensor:
+    """Returns InfoNCE over questions that come in pairs of one entry: each finds its partner among all of the step.
+
+    Args:
+        vectors: Unit vectors, partners side by side. Shape: (2 n, hidden), float32.
+        owners: Entry of each vector; vectors of one's own entry are no negatives.
+        temperature: Divides the cosines.
+
+    Source: van den Oord et al. 2018; Henderson et al. 2017 (in-batch negatives).
+    """
+    count = len(owners)
+    scores = vectors @ vectors.T / temperature
+    names = torch.tensor(list(owners))
+    partners = torch.arange(count) ^ 1
+    hidden = names[:, None] == names[None, :]
+    hidden[torch.arange(count), partners] = False
+    return nn.functional.cross_entropy(scores.masked_fill(hidden, -1e4), partners)
+
+
+class _Texts:
+    """All texts of a run, tokenised once; with frozen layers, their output is computed once as well."""
+
+    def __init__(self, model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[TrainingRow], frozen_layers: int) -> None:
+        self.rows = list(rows)
+        self.encoded: list[TokenRow] = [tokenise(tokenizer, row.message, row.context) for row in rows]
+        self.lengths = [len(ids) for ids, _ in self.encoded]
+        self._model = model
+        self._pad_id = _pad_id(tokenizer)
+        self._frozen_layers = frozen_layers
+        self._states = self._freeze() if frozen_layers else []
+
+    def pool(self, indices: Sequence[int]) -> Tensor:
+        """Returns the pooled features of some texts. Shape: (n, hidden)."""
+        ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self._pad_id))
+        if not self._frozen_layers:
+            return self._model.pool(ids, mask, types)
+        hidden = nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True).float()
+        return self._model.upper(hidden, mask, types, layers=self._frozen_layers)
+
+    def by_length(self, size: int = 64) -> list[list[int]]:
+        """Returns batches of indices, shortest texts first."""
+        order = sorted(range(len(self.encoded)), key=lambda index: self.lengths[index])
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    @torch.no_grad()
+    def _freeze(self) -> list[Tensor]:
+        self._model.eval()
+        states: list[Tensor] = [torch.empty(0)] * len(self.encoded)
+        for indices in self.by_length():
+            ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self._pad_id))
+            hidden = self._model.lower(ids, mask, types, layers=self._frozen_layers)
+            for index, state in zip(indices, hidden, strict=True):
+                states[index] = state[: self.lengths[index]].half()
+        return states
+
+
+class _Objective:
+    """The losses of labelled rows."""
+
+    def __init__(self, rows: Sequence[TrainingRow], intents: int, settings: TrainingSettings) -> None:
+        counts = np.bincount([row.intents[0] for row in rows if row.intents], minlength=intents) + 1
+        # Source: Menon et al. 2021, Long-tail learning via logit adjustment.
+        self.prior = torch.tensor(settings.logit_adjustment * np.log(counts / counts.sum()), dtype=torch.float32)
+        self.intents = intents
+        self.settings = settings
+
+    def __call__(self, outputs: Outputs, rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
+        ranking, presence = self._targets(rows)
+        weights = torch.tensor([row.weight for row in rows])
+        in_scope = weights * torch.tensor([float(bool(row.intents)) for row in rows])
+        emotions = torch.tensor([row.emotion for row in rows])
+        felt = weights * (emotions >= 0)
+        smoothing = self.settings.label_smoothing
+        present = nn.functional.binary_cross_entropy_with_logits(outputs.presence, presence, reduction="none").sum(1)
+        ranked = nn.functional.cross_entropy(outputs.intent + self.prior, ranking, label_smoothing=smoothing, reduction="none")
+        emotion = nn.functional.cross_entropy(outputs.emotion, emotions.clamp_min(0), label_smoothing=smoothing, reduction="none")
+        return {
+            "presence": self.settings.presence_weight * (present * weights).sum() / weights.sum().clamp_min(1e-6),
+            "intent": (ranked * in_scope).sum() / in_scope.sum().clamp_min(1e-6),
+            "emotion": self.settings.emotion_weight * (emotion * felt).sum() / felt.sum().clamp_min(1e-6),
+        }
+
+    def _targets(self, rows: Sequence[TrainingRow]) -> tuple[Tensor, Tensor]:
+        ranking = torch.zeros(len(rows), self.intents)
+        presence = torch.zeros(len(rows), self.intents)
+        for number, row in enumerate(rows):
+            others = len(row.intents) - 1
+            for place, intent in enumerate(row.intents):
+                presence[number, intent] = 1.0
+                ranking[number, intent] = 1.0 if not others else _MAIN_SHARE if place == 0 else (1 - _MAIN_SHARE) / others
+        return ranking, presence
+
+
+def _probe(
+    model: CustomerServiceModel, texts: _Texts, objective: _Objective, settings: TrainingSettings, generator: random.Random
+) -> None:
+    """Trains the heads alone on frozen features first, so that fine-tuning does not start by undoing random heads.
+
+    Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution.
+    """
+    model.eval()
+    batches = texts.by_length()
+    with torch.no_grad():
+        features = torch.cat([texts.pool(indices) for indices in batches])
+    features = features[torch.from_numpy(np.argsort(np.concatenate(batches)))]
+    model.center.copy_(features.mean(0))
+    model.spread.copy_(features.std(0).clamp_min(1e-4))
+    heads = [weight for head in (model.intent, model.presence, model.emotion) for weight in head.parameters()]
+    optimizer = torch.optim.AdamW(heads, lr=2e-3, weight_decay=0.1)
+    model.train()
+    for _ in range(settings.probe_steps):
+        chosen = generator.sample(range(len(texts.rows)), min(256, len(texts.rows)))
+        losses = objective(model.heads(features[chosen]), [texts.rows[index] for index in chosen])
+        torch.stack(list(losses.values())).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+
+def _optimizer(
+    model: CustomerServiceModel, settings: TrainingSettings, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    trunk = [weight for weight in model.trunk.parameters() if weight.requires_grad]
+    heads = [weight for name, weight in model.named_parameters() if not name.startswith("trunk.")]
+    groups = [{"params": trunk, "lr": settings.learning_rate}, {"params": heads, "lr": settings.head_learning_rate}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+    warm = max(1, int(steps * settings.warmup))
+
+    def rate(step: int) -> float:
+        return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)))
+
+    return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+
+
+def _entry_batches(
+    entries: Sequence[EntryQuestions], offset: int, settings: TrainingSettings, generator: random.Random
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Yields (indices of questions, their entries): two questions an entry, entries with those easily taken for them."""
+    starts = np.cumsum([offset, *(len(entry.messages) for entry in entries)])
+    usable = [number for number, entry in enumerate(entries) if len(entry.messages) > 1]
+    if not usable or not settings.entries_per_step:
+        while True:
+            yield [], []
+    queue: list[int] = []
+    while True:
+        drawn: list[int] = []
+        while len(drawn) < min(settings.entries_per_step, len(usable)):
+            if not queue:
+                queue = generator.sample(usable, len(usable))
+            entry = queue.pop()
+            near = [name for name in entries[entry].neighbours if len(entries[name].messages) > 1]
+            picked = generator.sample(near, min(settings.neighbours_per_entry, len(near)))
+            drawn += [name for name in (entry, *picked) if name not in drawn]
+        indices, owners = [], []
+        for entry in drawn:
+            for place in generator.sample(range(len(entries[entry].messages)), 2):
+                indices.append(int(starts[entry]) + place)
+                owners.append(entry)
+        yield indices, owners
+
+
+def _tensors(batch: TokenBatch) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.from_numpy(batch.ids), torch.from_numpy(batch.mask), torch.from_numpy(batch.types)
+
+
+def _pad_id(tokenizer: Tokenizer) -> int:
+    found = (tokenizer.token_to_id(name) for name in ("<pad>", "[PAD]"))
+    return int(next((number for number in found if number is not None), 0))

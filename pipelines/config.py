@@ -1,0 +1,180 @@
+"""The configuration of every job: YAML in configs/, checked by frozen pydantic models that allow no unknown field."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import ConfigError
+from models.inputs import InputFormat
+from models.training import TrainingSettings
+
+CONFIGS = Path("configs")
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PrepareConfig(_Config):
+    """Reads, masks, cleans and splits the data."""
+
+    dialogues: Path = Field(description="JSON Lines or CSV file, or a folder of them")
+    faq: Path = Field(description="Knowledge base: YAML, JSON Lines, CSV or XLSX file, or a folder of them")
+    faq_queries: Path | None = Field(None, description="JSON Lines: text, faq_id or null, split; null measures nothing but Hit@1")
+    out_of_scope: Path | None = Field(None, description="JSON Lines: text, kind, split")
+    domain: Path = CONFIGS / "domain"
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
+    near_duplicate: float = Field(0.8, ge=0, le=1, description="Jaccard similarity of character bigrams of a near duplicate")
+    on_bad_row: Literal["raise", "skip"] = "raise"
+    seed: int = 13
+
+
+class InputConfig(_Config):
+    """How texts are fed to the encoder; see models.inputs.InputFormat."""
+
+    prefix: str = "query: "
+    max_tokens: int = Field(192, ge=16, le=512)
+    message_characters: int = Field(160, ge=16)
+    context_turns: int = Field(0, ge=0, le=10)
+    context_below: int = Field(16, ge=0)
+    context_characters: int = Field(48, ge=8)
+
+    def build(self) -> InputFormat:
+        """Returns the format that `models` takes."""
+        return InputFormat(**self.model_dump())
+
+
+class TrainConfig(_Config):
+    """Trains the trunk; `training` takes the fields of models.training.TrainingSettings."""
+
+    base_encoder: str = "bundled:e5-small-zh"
+    cache: Path = Path("artifacts/cache")
+    input: InputConfig = InputConfig()
+    training: dict[str, Any] = Field(default_factory=dict)
+    early_stopping: bool = Field(True, description="Keep the epoch that is best on the dev split")
+    threads: int = Field(2, ge=1)
+    accelerate: bool = Field(False, description="Train through Hugging Face accelerate (GPUs); see README")
+
+    def settings(self) -> TrainingSettings:
+        """Returns the settings that `models` takes.
+
+        Raises:
+            ConfigError: A name is unknown.
+        """
+        known = {field.name for field in dataclasses.fields(TrainingSettings)}
+        unknown = sorted(set(self.training) - known)
+        if unknown:
+            raise ConfigError(f"training.{unknown[0]} is not a setting; known are {', '.join(sorted(known))}")
+        return TrainingSettings(**self.training)
+
+
+class ExportConfig(_Config):
+    """Exports to ONNX and chooses the quantisation."""
+
+    tolerance: float = Field(0.01, ge=0, le=1, description="Quality that speed may cost on the dev split")
+    dev_rows: int = Field(400, ge=50, description="Dev messages that the choice is measured on")
+    dev_queries: int = Field(150, ge=0)
+    threads: int = Field(2, ge=1)
+
+
+class IndexConfig(_Config):
+    """Embeds the knowledge base with the exported graph."""
+
+    threads: int = Field(2, ge=1)
+
+
+class CalibrateConfig(_Config):
+    """Fits temperatures, fusion, rejection and thresholds on the dev split."""
+
+    direct_precision: float = Field(0.95, ge=0, le=1)
+    suggest_precision: float = Field(0.6, ge=0, le=1)
+    anger_recall: float = Field(0.9, ge=0, le=1, description="Share of angry turns that the alert finds")
+    anger_handoff_precision: float = Field(0.8, ge=0, le=1)
+    anxiety_recall: float = Field(0.8, ge=0, le=1)
+    in_scope_kept: float = Field(0.95, ge=0, le=1)
+    intent_precision: float = Field(0.8, ge=0, le=1, description="Precision of the ranking's first place above the intent threshold")
+    threads: int = Field(2, ge=1)
+    seed: int = 13
+
+
+class BundleConfig(_Config):
+    """Puts the parts together."""
+
+    domain: Path = CONFIGS / "domain"
+
+
+class EvaluateConfig(_Config):
+    """Measures the candidate on the test split; `gates` are the lowest values that promotion accepts."""
+
+    gates: dict[str, float] = Field(default_factory=dict)
+    bootstrap: int = Field(1000, ge=100)
+    threads: int = Field(2, ge=1)
+    seed: int = 13
+
+
+class PromoteConfig(_Config):
+    """Makes the candidate the champion."""
+
+    max_recall_drop: float = Field(0.2, ge=0, le=1, description="Largest loss of recall on an intent against the champion")
+    min_support: int = Field(15, ge=1, description="Test rows below which an intent's recall is not compared")
+    keep: int = Field(5, ge=1, description="Old bundles that are kept")
+
+
+CONFIG_TYPES: dict[str, type[_Config]] = {
+    "prepare": PrepareConfig, "train": TrainConfig, "export": ExportConfig, "index": IndexConfig, "calibrate": CalibrateConfig,
+    "bundle": BundleConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig,
+}  # fmt: skip
+
+Config = TypeVar("Config", bound=_Config)
+
+
+def load_config(kind: type[Config], path: Path, overrides: list[str] | None = None) -> Config:
+    """Returns a job's configuration.
+
+    Args:
+        kind: Its model.
+        path: YAML file.
+        overrides: `a.b=value` each; the value is read as YAML.
+
+    Raises:
+        ConfigError: The file is missing or malformed, a field is unknown or of the wrong type; the message names the field.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); pass --config with an existing YAML file") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: got {type(raw).__name__}, expected a mapping of settings; compare configs/")
+    for override in overrides or []:
+        _apply(raw, override)
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {place}: {first['msg']} (got {first['input']!r}); known are {', '.join(kind.model_fields)}") from error
+
+
+def config_hash(config: BaseModel) -> str:
+    """Returns a hash of the resolved configuration."""
+    return hashlib.sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _apply(raw: dict[str, Any], override: str) -> None:
+    name, separator, value = override.partition("=")
+    if not separator or not name:
+        raise ConfigError(f"--set {override!r} is not of the form a.b=value; write for example --set training.epochs=5")
+    *path, last = name.split(".")
+    target = raw
+    for part in path:
+        target = target.setdefault(part, {})
+        if not isinstance(target, dict):
+            raise ConfigError(f"--set {override!r}: {part} is not a mapping; check the name")
+    target[last] = yaml.safe_load(value)
