@@ -41,10 +41,11 @@ def near_duplicate_pairs(
         threshold: Similarity in [0, 1].
         min_characters: Keys below this length are skipped.
     """
-    right_sets = [shingles(dedupe_key(text)) for text in right]
+    right_keys = [dedupe_key(text) for text in right]
+    right_sets = [shingles(key) for key in right_keys]
     holders: dict[str, list[int]] = defaultdict(list)
-    for index, grams in enumerate(right_sets):
-        for gram in grams:
+    for index, key in enumerate(right_keys):
+        for gram in right_sets[index] if len(key) >= min_characters else ():
             holders[gram].append(index)
     pairs = []
     for left_index, text in enumerate(left):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
-from datetime import date
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from data.errors import DataError
-from data.readers import read_json_lines, read_text
+from data.readers import read_csv_rows, read_json_lines, read_text
 from data.types import FaqEntry, LabelSet
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def read_faq(path: Path, labels: LabelSet | None = None, *, on_bad_row: str = "r
     suffixes = (".yaml", ".yml", ".jsonl", ".csv", ".xlsx")
     files = sorted(file for file in path.iterdir() if file.suffix in suffixes) if path.is_dir() else [path]
     entries: dict[str, FaqEntry] = {}
+    places: dict[str, str] = {}
     for file in files:
         if not file.exists():
             raise DataError(f"{file} does not exist; correct the path")
@@ -54,13 +55,15 @@ def read_faq(path: Path, labels: LabelSet | None = None, *, on_bad_row: str = "r
                     raise
                 logger.warning("skipped an entry: %s", error)
                 continue
-            entries[entry.faq_id] = entry
+            entries[entry.faq_id], places[entry.faq_id] = entry, where
     if not entries:
         raise DataError(f"{path}: no FAQ entry could be read; check the format in the README")
     for entry in entries.values():
         unknown = [name for name in entry.related if name not in entries]
         if unknown and on_bad_row == "raise":
-            raise DataError(f"entry {entry.faq_id!r}: related entries {unknown} do not exist; remove or add them")
+            raise DataError(
+                f"{places[entry.faq_id]}: related entries {unknown} of {entry.faq_id!r} do not exist; remove or add them"
+            )
     return list(entries.values())
 
 
@@ -75,10 +78,11 @@ def faq_entry(raw: dict[str, Any], where: str, labels: LabelSet | None = None) -
     unknown = set(raw) - _FIELDS
     if unknown:
         raise DataError(f"{where}: unknown fields {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(_FIELDS))}")
-    faq_id = str(raw.get("id") or raw.get("faq_id") or "").strip()
+    raw_id = raw.get("faq_id") if raw.get("id") in (None, "") else raw["id"]
+    faq_id = str(raw_id).strip() if isinstance(raw_id, str | int) else ""
     texts = {name: _text(raw.get(name), name, where) for name in ("question", "answer", "intent")}
     if not faq_id:
-        raise DataError(f"{where}: id is empty, expected a unique name; add it")
+        raise DataError(f"{where}: id is {raw_id!r}, expected a unique name; add it")
     if labels is not None and texts["intent"] not in labels.intents:
         raise DataError(f"{where}: intent {texts['intent']!r} is not in the domain pack; correct it or add the intent")
     lists = {name: _list(raw.get(name), name, where) for name in _LISTS}
@@ -97,15 +101,22 @@ def faq_row(entry: FaqEntry) -> dict[str, Any]:
     return {"id": row.pop("faq_id"), **{key: list(value) if isinstance(value, tuple) else value for key, value in row.items()}}
 
 
+class _YamlLoader(yaml.SafeLoader):
+    """Safe, and leaves dates as texts, so that 2026-02-30 is reported with its entry."""
+
+    yaml_constructors: ClassVar[dict[str, Any]] = {
+        **yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_str,
+    }  # fmt: skip
+
+
 def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if file.suffix in {".yaml", ".yml"}:
         yield from _yaml_rows(file)
     elif file.suffix == ".jsonl":
         yield from read_json_lines(file)
     elif file.suffix == ".csv":
-        reader = csv.DictReader(read_text(file).splitlines(keepends=True))
-        for row in reader:
-            yield f"{file}:{reader.line_num}", {key: value for key, value in row.items() if key and value not in (None, "")}
+        for where, row in read_csv_rows(file):
+            yield where, {key: value for key, value in row.items() if value not in (None, "")}
     elif file.suffix == ".xlsx":
         yield from _xlsx_rows(file)
     else:
@@ -114,8 +125,8 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _yaml_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        document = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
+        document = yaml.load(read_text(file), Loader=_YamlLoader)
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:  # `!!bool 是` is a KeyError
         raise DataError(f"{file}: not valid YAML ({error}); correct the file") from error
     if not isinstance(document, list):
         raise DataError(f"{file}: got {type(document).__name__}, expected a list of entries; begin each with '- id: …'")
@@ -126,16 +137,14 @@ def _yaml_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _xlsx_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     import openpyxl  # heavy, and only this reader needs it
-    from openpyxl.utils.exceptions import InvalidFileException
-    from zipfile import BadZipFile
 
     try:
-        sheet = openpyxl.load_workbook(file, read_only=True, data_only=True).active
-    except (InvalidFileException, BadZipFile, KeyError) as error:
+        with closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book:
+            rows = [] if book.active is None else list(book.active.iter_rows(values_only=True))
+    except Exception as error:  # a damaged part raises whatever zipfile, the XML parser or openpyxl stumbles on
         raise DataError(f"{file}: cannot be opened as a workbook ({error}); save it again as .xlsx") from error
-    rows = sheet.iter_rows(values_only=True) if sheet is not None else iter(())
-    header = [str(cell).strip() if cell is not None else "" for cell in next(rows, ())]
-    for number, cells in enumerate(rows, start=2):
+    header = [str(cell).strip() if cell is not None else "" for cell in (rows[0] if rows else ())]
+    for number, cells in enumerate(rows[1:], start=2):
         row = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell is not None}
         if row:
             yield f"{file}:{number}", row
@@ -161,13 +170,13 @@ def _facets(raw: dict[str, Any], where: str) -> dict[str, str]:
     facets = raw.get("facets") or {name: raw[name] for name in ("product", "scene") if raw.get(name)}
     if not isinstance(facets, dict):
         raise DataError(f"{where}: facets is {facets!r}, expected a mapping such as {{product: 鞋包, scene: 售后}}; correct it")
-    return {str(key): str(value) for key, value in facets.items()}
+    return {str(key): str(value) for key, value in facets.items() if value is not None}
 
 
 def _date(value: object, name: str, where: str) -> str | None:
     if value is None or value == "":
         return None
     try:
-        return date.fromisoformat(str(value)[:10]).isoformat()
+        return datetime.fromisoformat(str(value)).date().isoformat()
     except ValueError as error:
         raise DataError(f"{where}: {name} is {value!r}, expected a date such as 2026-11-11; correct it") from error

@@ -42,14 +42,23 @@ def for_model(text: str) -> str:
     """Returns the form the encoder reads: `clean`, Simplified, runs of one character cut to three. Idempotent."""
     text = clean(text)
     if _has_han(text):
-        text = _converter().convert(text)
-    text = _DOTS.sub("...", text)
-    return _LONG_RUN.sub(lambda match: match.group(1) * 3, text).lower()
+        text = _simplified(text)
+    # Lower case may bring runs (AAaa) and composed letters (H̱) about, so it comes before both.
+    text = _DOTS.sub("...", unicodedata.normalize("NFKC", text.lower()))
+    return _LONG_RUN.sub(lambda match: match.group(1) * 3, text)
 
 
 def is_traditional(text: str) -> bool:
     """Tells whether converting to Simplified changes the text."""
+    text = clean(text)
     return _has_han(text) and _converter().convert(text) != text
+
+
+def _simplified(text: str) -> str:
+    # Again until nothing changes: 乾縣 becomes 乾县, and only then 干县.
+    while (simpler := _converter().convert(text)) != text:
+        text = simpler
+    return text
 
 
 def _has_han(text: str) -> bool:

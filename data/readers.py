@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,39 +87,61 @@ def read_json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         where = f"{file}:{number}"
         try:
             value = json.loads(line)
-        except json.JSONDecodeError as error:
-            yield where, {"__error__": f"{where}: not valid JSON ({error.msg} at column {error.colno}); correct the line"}
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets 5,000 deep
+            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+            yield where, {"__error__": f"{where}: not valid JSON ({reason}); correct the line"}
             continue
         yield where, value if isinstance(value, dict) else {
             "__error__": f"{where}: got a JSON {type(value).__name__}, expected an object; correct the line"
         }
 
 
+def read_csv_rows(file: Path, *, required: Iterable[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (`file:row`, cells by column) for each row; a row with more cells than columns carries `__error__` as well.
+
+    Raises:
+        DataError: The file is not UTF-8 or not CSV, or a required column is missing.
+    """
+    # Not splitlines: it also cuts at U+2028, U+0085 and other characters that customers paste.
+    reader = csv.DictReader(io.StringIO(read_text(file), newline=""))
+    try:
+        missing = set(required) - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{file}:1: columns {', '.join(sorted(missing))} are missing; add them to the header")
+        for row in reader:
+            where = f"{file}:{reader.line_num}"
+            cells: dict[str, Any] = {key: value for key, value in row.items() if key}
+            if None in row:
+                cells["__error__"] = f"{where}: more cells than the header has columns; put quotes around a text with a comma"
+            yield where, cells
+    except csv.Error as error:
+        raise DataError(f"{file}:{reader.line_num}: not valid CSV ({error}); correct the row") from error
+
+
 def read_text(file: Path) -> str:
     """Returns the file's text, without a byte order mark.
 
     Raises:
-        DataError: The file is not UTF-8 (the message says at which byte).
+        DataError: The file cannot be opened, or is not UTF-8 (the message says at which byte).
     """
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: byte {error.start} is not UTF-8; save the file as UTF-8 (it may be GB18030)") from error
+    except OSError as error:
+        raise DataError(f"{file} cannot be opened ({error.strerror}); correct the path or its permissions") from error
 
 
 def _csv_dialogues(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    reader = csv.DictReader(read_text(file).splitlines(keepends=True))
-    missing = {"dialogue_id", "speaker", "text"} - set(reader.fieldnames or ())
-    if missing:
-        raise DataError(f"{file}:1: columns {', '.join(sorted(missing))} are missing; add them to the header")
     current: dict[str, Any] | None = None
-    for row in reader:
-        where = f"{file}:{reader.line_num}"
+    for where, row in read_csv_rows(file, required=("dialogue_id", "speaker", "text")):
         if current is None or row["dialogue_id"] != current["dialogue_id"]:
             if current is not None:
                 yield current["where"], current
             current = {"dialogue_id": row["dialogue_id"], "turns": [], "where": where}
             current |= {key: row.get(key) or "" for key in ("category", "channel")} | {"split": row.get("split") or None}
+        if "__error__" in row:
+            current.setdefault("__error__", row["__error__"])
         current["turns"].append(
             {
                 "speaker": row["speaker"],
@@ -141,6 +164,9 @@ def _dialogue(raw: dict[str, Any], where: str, labels: LabelSet | None) -> Dialo
         raise DataError(f"{where}: dialogue_id is {dialogue_id!r}, expected a text that is not empty; add it")
     if not isinstance(turns, list) or not turns:
         raise DataError(f"{where}: turns is {type(turns).__name__}, expected a list with a turn or more; add them")
+    for name in ("category", "channel", "split"):
+        if not isinstance(raw.get(name) or "", str):
+            raise DataError(f"{where}: {name} is {raw[name]!r}, expected a text; correct it")
     utterances = []
     for number, turn in enumerate(turns, start=1):
         place = f"{where}, turn {number}"
@@ -150,7 +176,7 @@ def _dialogue(raw: dict[str, Any], where: str, labels: LabelSet | None) -> Dialo
         utterances.append(utterance)
     return Dialogue(
         dialogue_id=dialogue_id, turns=tuple(utterances), category=raw.get("category") or "",
-        channel=raw.get("channel") or "", split=raw.get("split"), source=where,
+        channel=raw.get("channel") or "", split=raw.get("split") or None, source=where,
     )  # fmt: skip
 
 
@@ -166,4 +192,9 @@ def _utterance(turn: object, where: str) -> Utterance:
     intents = turn.get("intents") or []
     if not isinstance(intents, list) or not all(isinstance(code, str) for code in intents) or len(intents) > 3:
         raise DataError(f"{where}: intents is {intents!r}, expected a list of at most 3 codes; correct it")
-    return Utterance(speaker, text, tuple(intents), turn.get("emotion") or None, tuple(turn.get("tags") or ()))
+    emotion, tags = turn.get("emotion") or None, turn.get("tags") or []
+    if emotion is not None and not isinstance(emotion, str):
+        raise DataError(f"{where}: emotion is {emotion!r}, expected one code; correct it")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise DataError(f"{where}: tags is {tags!r}, expected a list of texts; correct it")
+    return Utterance(speaker, text, tuple(intents), emotion, tuple(tags))

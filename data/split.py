@@ -23,8 +23,9 @@ def split_dialogues(
 ) -> dict[str, list[Dialogue]]:
     """Returns the dialogues of each split; every dialogue is in exactly one.
 
-    A dialogue whose author fixed a split keeps it. Dialogues that share a near-duplicate turn stay together. Groups go,
-    rarest intent first, to the split that is furthest below its share of that intent (iterative stratification).
+    A dialogue whose author fixed a split keeps it, and draws free ones that share a near-duplicate turn with it there. Such
+    free dialogues stay together. Groups go, rarest intent first, to the split that is furthest below its share of that
+    intent (iterative stratification).
 
     Args:
         dialogues: Dialogues with unique ids.
@@ -40,15 +41,20 @@ def split_dialogues(
     if abs(sum(fractions) - 1) > 1e-6 or min(fractions) < 0:
         raise ConfigError(f"split fractions {fractions} sum to {sum(fractions):.3f}, expected 1; correct prepare.yaml")
     result: dict[str, list[Dialogue]] = {name: [] for name in SPLITS}
-    free: list[Dialogue] = []
     for dialogue in dialogues:
-        if dialogue.split is None:
-            free.append(dialogue)
-        elif dialogue.split in result:
+        if dialogue.split in result:
             result[dialogue.split].append(dialogue)
-        else:
+        elif dialogue.split is not None:
             raise ConfigError(f"{dialogue.source}: split {dialogue.split!r} is not one of {', '.join(SPLITS)}; correct it")
-    for name, members in _stratify(_groups(free, threshold), fractions, seed).items():
+    free: list[list[Dialogue]] = []
+    for group in _groups(dialogues, threshold) if any(dialogue.split is None for dialogue in dialogues) else ():
+        fixed = [dialogue.split for dialogue in group if dialogue.split is not None]
+        members = [dialogue for dialogue in group if dialogue.split is None]
+        if fixed:
+            result[fixed[0]].extend(members)
+        else:
+            free.append(members)
+    for name, members in _stratify(free, fractions, seed).items():
         result[name].extend(members)
     return result
 

@@ -56,8 +56,8 @@ class Analyzer:
         encoded = self.bundle.encoder.encode(texts, [request.history for request in requests])
         return self.from_encoded(texts, encoded)
 
-    def from_encoded(self, texts: Sequence[str], encoded: Encoded) -> list[Analysis]:
-        """Returns the analysis of texts whose pass was already made (evaluation reuses it)."""
+    def from_encoded(self, texts: Sequence[str], encoded: Encoded, *, top_k: int = 5) -> list[Analysis]:
+        """Returns the analysis of texts whose pass was already made (evaluation reuses it), with `top_k` FAQ hits each."""
         calibration = self._calibration
         intents = softmax(encoded.intent, calibration.intent_temperature)
         slope, intercept = calibration.presence_scale
@@ -65,12 +65,13 @@ class Analyzer:
         emotions = softmax(encoded.emotion, calibration.emotion_temperature)
         rejected = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence)
         return [
-            self._one(text, intents[row], presence[row], emotions[row], float(rejected[row]), encoded.vector[row])
+            self._one(text, intents[row], presence[row], emotions[row], float(rejected[row]), encoded.vector[row], top_k)
             for row, text in enumerate(texts)
         ]
 
     def _one(
-        self, text: str, intents: np.ndarray, presence: np.ndarray, emotions: np.ndarray, out_of_scope: float, vector: np.ndarray
+        self, text: str, intents: np.ndarray, presence: np.ndarray, emotions: np.ndarray, out_of_scope: float, vector: np.ndarray,
+        top_k: int,
     ) -> Analysis:
         labels = self.bundle.labels
         order = np.argsort(-intents, kind="stable")
@@ -83,7 +84,7 @@ class Analyzer:
         scores = {name: round(float(value), 4) for name, value in zip(labels.emotions, emotions, strict=True)}
         label = labels.emotions[top]
         degraded: list[str] = []
-        hits = self._search(text, vector, intents, degraded)
+        hits = self._search(text, vector, intents, degraded, top_k)
         return Analysis(
             text=mask_pii(text), kind=message_kind(text), language=_language(text), ranking=ranking,
             intents=tuple(codes) or (ranking[0].name,), out_of_scope=round(out_of_scope, 4),
@@ -91,9 +92,11 @@ class Analyzer:
             entities=find_entities(mask_pii(text)), hits=hits, vector=vector, degraded=tuple(degraded),
         )  # fmt: skip
 
-    def _search(self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str]) -> tuple[SearchHit, ...]:
+    def _search(
+        self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str], top_k: int
+    ) -> tuple[SearchHit, ...]:
         try:
-            return tuple(self.bundle.faq.search(text, vector, intents, self._calibration.fusion))
+            return tuple(self.bundle.faq.search(text, vector, intents, self._calibration.fusion, top_k=top_k))
         except Exception:  # the scores are still good without the knowledge base, and say so
             logger.exception("FAQ search failed")
             degraded.append("faq")

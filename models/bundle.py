@@ -47,6 +47,11 @@ class BundleLayout:
         return self.root / "tokenizer.json"
 
     @property
+    def lexicon(self) -> Path:
+        """The n-grams of the network's wide part."""
+        return self.root / "lexicon.json"
+
+    @property
     def labels(self) -> Path:
         """Ordered intents and emotions."""
         return self.root / "labels.json"
@@ -117,7 +122,7 @@ class Bundle:
 
 
 def save_bundle(
-    target: Path, *, model: Path, tokenizer: Path, domain: Path, faq: FaqIndex, calibration: Calibration, input_format: InputFormat,
+    target: Path, *, model: Path, tokenizer: Path, lexicon: Path, domain: Path, faq: FaqIndex, calibration: Calibration, input_format: InputFormat,
     facts: dict[str, Any] | None = None, model_card: str = "",
 ) -> BundleManifest:  # fmt: skip
     """Writes a bundle into a temporary directory beside the target and renames it: it is whole or absent.
@@ -126,6 +131,7 @@ def save_bundle(
         target: The bundle's directory; an older one there is replaced.
         model: The ONNX graph.
         tokenizer: tokenizer.json.
+        lexicon: lexicon.json.
         domain: Folder of the domain pack.
         faq: The index.
         calibration: Everything fitted on the dev split.
@@ -139,6 +145,7 @@ def save_bundle(
         layout = BundleLayout(root)
         shutil.copyfile(model, layout.model)
         shutil.copyfile(tokenizer, layout.tokenizer)
+        shutil.copyfile(lexicon, layout.lexicon)
         layout.labels.write_text(json.dumps(asdict(pack.labels), ensure_ascii=False, indent=1), encoding="utf-8")
         calibration.save(layout.calibration)
         layout.domain.mkdir()
@@ -181,7 +188,7 @@ def load_bundle(root: Path, *, threads: int = 1) -> Bundle:
     pack = load_domain(layout.domain)
     if labels != pack.labels or labels.fingerprint != manifest.label_fingerprint:
         raise BundleError(f"{root}: labels.json does not list the labels of domain/ in their order; build the bundle again")
-    encoder = OnnxEncoder(layout.model, layout.tokenizer, InputFormat(**manifest.input_format), threads=threads)
+    encoder = OnnxEncoder(layout.model, layout.tokenizer, layout.lexicon, InputFormat(**manifest.input_format), threads=threads)
     if encoder.widths != (len(labels.intents), len(labels.emotions)):
         raise BundleError(f"{root}: model.onnx scores {encoder.widths} labels, labels.json lists {len(labels.intents)} and {len(labels.emotions)}")
     faq = FaqIndex.load(layout.faq, labels.intents)

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from data.errors import BundleError
 from data.types import Utterance
 from models.inputs import InputFormat, context_text, message_text, tokenise
+from models.lexical import Lexicon
 
 OUTPUTS = ("vector", "intent", "presence", "emotion")
 
@@ -43,7 +44,7 @@ class OnnxEncoder:
     neighbours. Several threads run several rows at once.
     """
 
-    def __init__(self, model: Path, tokenizer: Path, input_format: InputFormat, *, threads: int = 1) -> None:
+    def __init__(self, model: Path, tokenizer: Path, lexicon: Path, input_format: InputFormat, *, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -56,6 +57,7 @@ class OnnxEncoder:
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
         self._tokenizer.no_padding()
+        self._lexicon = Lexicon.load(lexicon)
         self.input_format = input_format
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self.calls = 0
@@ -91,9 +93,12 @@ class OnnxEncoder:
 
     def _run(self, pair: tuple[str, str]) -> list[NDArray[np.float32]]:
         ids, types = tokenise(self._tokenizer, *pair)
+        ngrams, weights = self._lexicon.encode(*pair)
         feeds = {
             "input_ids": np.array([ids], np.int64),
             "attention_mask": np.ones((1, len(ids)), np.int64),
             "token_type_ids": np.array([types], np.int64),
+            "ngram_ids": ngrams[None, :],
+            "ngram_weights": weights[None, :],
         }
         return self._session.run(list(OUTPUTS), feeds)  # type: ignore[no-any-return]

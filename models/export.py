@@ -16,8 +16,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from tokenizers import Tokenizer
 
 from data.errors import ParityError
-from models.encoder import OUTPUTS, Encoded, OnnxEncoder
+from models.encoder import OUTPUTS, OnnxEncoder
 from models.inputs import InputFormat
+from models.lexical import Lexicon
 from models.network import CustomerServiceModel
 from models.training import predict
 
@@ -43,11 +44,13 @@ class Variant:
 
 
 def export_onnx(model: CustomerServiceModel, path: Path) -> None:
-    """Writes the float32 graph: three int64 inputs of shape (n, length), four float32 outputs."""
+    """Writes the float32 graph: the arguments of the network's forward in, its four outputs out."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    example = (torch.tensor([[0, 5, 6, 2, 7, 2]]), torch.ones(1, 6, dtype=torch.int64), torch.tensor([[0, 0, 0, 0, 1, 1]]))
-    names = ["input_ids", "attention_mask", "token_type_ids"]
-    axes = {name: {0: "n", 1: "length"} for name in names} | {name: {0: "n"} for name in OUTPUTS}
+    tokens = (torch.tensor([[0, 5, 6, 2, 7, 2]]), torch.ones(1, 6, dtype=torch.int64), torch.tensor([[0, 0, 0, 0, 1, 1]]))
+    example = (*tokens, torch.zeros(1, 3, dtype=torch.int64), torch.ones(1, 3))
+    names = ["input_ids", "attention_mask", "token_type_ids", "ngram_ids", "ngram_weights"]
+    axes = {name: {0: "n", 1: "length"} for name in names[:3]} | {name: {0: "n", 1: "ngrams"} for name in names[3:]}
+    axes |= {name: {0: "n"} for name in OUTPUTS}
     # The tracing exporter: its graphs quantise to faster ones than the dynamo exporter's (measured).
     torch.onnx.export(
         model.eval(), example, str(path), input_names=names, output_names=list(OUTPUTS), dynamic_axes=axes,
@@ -70,20 +73,21 @@ def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
 
 
 def check_parity(
-    model: CustomerServiceModel, tokenizer: Tokenizer, encoder: OnnxEncoder, pairs: Sequence[tuple[str, str]]
+    model: CustomerServiceModel, tokenizer: Tokenizer, lexicon: Lexicon, encoder: OnnxEncoder, pairs: Sequence[tuple[str, str]]
 ) -> float:
     """Returns the largest difference between torch and the float32 graph.
 
     Args:
         model: The trained network.
         tokenizer: Its tokenizer.
+        lexicon: Its n-grams.
         encoder: The exported float32 graph.
         pairs: (message, context) as `models.inputs` made them.
 
     Raises:
         ParityError: A difference exceeds PARITY_TOLERANCE, or a ranking's first place changes.
     """
-    expected = predict(model, tokenizer, [message for message, _ in pairs], [context for _, context in pairs])
+    expected = predict(model, tokenizer, pairs, lexicon)
     got = encoder.encode_prepared(pairs)
     worst = 0.0
     for name, array in zip(OUTPUTS, expected, strict=True):
@@ -100,7 +104,7 @@ def check_parity(
 
 
 def choose_variant(
-    fp32: Path, tokenizer: Path, input_format: InputFormat, *, workplace: Path,
+    fp32: Path, tokenizer: Path, lexicon: Path, input_format: InputFormat, *, workplace: Path,
     measure: Callable[[OnnxEncoder], dict[str, float]], tolerance: float, threads: int,
 ) -> tuple[Path, list[Variant]]:  # fmt: skip
     """Returns the fastest graph whose quality is nowhere more than `tolerance` below float32's, and what was measured.
@@ -108,6 +112,7 @@ def choose_variant(
     Args:
         fp32: The float32 graph.
         tokenizer: tokenizer.json.
+        lexicon: lexicon.json.
         input_format: How texts are fed.
         workplace: Folder for the quantised graphs.
         measure: Gives named qualities in [0, 1] of a graph, on the dev split.
@@ -119,9 +124,9 @@ def choose_variant(
     quantise(fp32, files["int8_ffn_fp32"], keep_ffn_output=True)
     variants = []
     for name, file in files.items():
-        encoder = OnnxEncoder(file, tokenizer, input_format, threads=threads)
+        encoder = OnnxEncoder(file, tokenizer, lexicon, input_format, threads=threads)
         quality = measure(encoder)
-        milliseconds = _median_milliseconds(OnnxEncoder(file, tokenizer, input_format))
+        milliseconds = _median_milliseconds(OnnxEncoder(file, tokenizer, lexicon, input_format))
         variants.append(Variant(name, file.stat().st_size / 1e6, milliseconds, quality))
     reference = variants[0].quality
     good = [
@@ -145,7 +150,3 @@ def _median_milliseconds(encoder: OnnxEncoder, *, rounds: int = 60) -> float:
         times.append((time.perf_counter() - start) * 1000)
     return statistics.median(times)
 
-
-def outputs_of(encoded: Encoded) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    """Returns the outputs by name."""
-    return {name: getattr(encoded, name) for name in OUTPUTS}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -49,6 +50,7 @@ class CustomerServiceModel(nn.Module):
         # Mean-pooled vectors of e5 share one large component; heads learn several times faster without it.
         self.register_buffer("center", torch.zeros(hidden))
         self.register_buffer("spread", torch.ones(hidden))
+        self.lexical = LexicalHead(1, intents, emotions)
         # Retrieval starts from what the base encoder already knows.
         nn.init.eye_(self.projection.weight)
 
@@ -95,9 +97,42 @@ class CustomerServiceModel(nn.Module):
         features = self.dropout((pooled - self.center) / self.spread)
         return Outputs(vector, self.intent(features), self.presence(features), self.emotion(features))
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Outputs:
-        """Returns all outputs. Every argument has shape (n, length), int64."""
-        return self.heads(self.pool(input_ids, attention_mask, token_type_ids))
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, ngram_ids: Tensor, ngram_weights: Tensor
+    ) -> Outputs:
+        """Returns all outputs: the encoder's, and the n-grams' on top of them.
+
+        Args:
+            input_ids: Shape: (n, length), int64.
+            attention_mask: Shape: (n, length), int64.
+            token_type_ids: Shape: (n, length), int64; 0 for the message, 1 for its context.
+            ngram_ids: Shape: (n, m), int64; 0 is padding.
+            ngram_weights: Shape: (n, m), float32.
+        """
+        vector, intent, presence, emotion = self.heads(self.pool(input_ids, attention_mask, token_type_ids))
+        wide_intent, wide_presence, wide_emotion = self.lexical(ngram_ids, ngram_weights)
+        return Outputs(vector, intent + wide_intent, presence + wide_presence, emotion + wide_emotion)
+
+
+class LexicalHead(nn.Module):
+    """Weighted sums of the rows of an n-gram matrix, as logits to be added to the encoder's; zero until it is fitted."""
+
+    def __init__(self, rows: int, intents: int, emotions: int) -> None:
+        super().__init__()
+        self.intents = intents
+        self.register_buffer("weights", torch.zeros(rows, intents + emotions))
+        self.register_buffer("shares", torch.zeros(3))  # of the ranking, of presence, of emotion
+
+    def set(self, weights: Tensor, shares: Sequence[float]) -> None:
+        """Takes the fitted weights, shape (n-grams + 1, intents + emotions), and how much each output takes of them."""
+        self.weights = weights
+        self.shares = torch.tensor(list(shares), dtype=torch.float32)
+
+    def forward(self, ids: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns what to add to the ranking, presence and emotion logits."""
+        sums = (nn.functional.embedding(ids, self.weights) * weights.unsqueeze(-1)).sum(1)
+        intents, emotions = sums[:, : self.intents], sums[:, self.intents :]
+        return intents * self.shares[0], intents * self.shares[1], emotions * self.shares[2]
 
 
 def _own_mean(hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:

@@ -80,16 +80,16 @@ class FaqIndex:
         self.entries = tuple(entries)
         self.by_id = {entry.faq_id: entry for entry in self.entries}
         self.questions = [question for entry in self.entries for question in entry.questions]
-        self._owner = np.array([number for number, entry in enumerate(self.entries) for _ in entry.questions], np.int64)
+        self.owner = np.array([number for number, entry in enumerate(self.entries) for _ in entry.questions], np.int64)
         self._intent = np.array([intents.index(entry.intent) for entry in self.entries], np.int64)
         if vectors.shape[0] != len(self.questions) or bm25.size != len(self.questions):
             raise BundleError(
                 f"faq/index.faiss holds {vectors.shape[0]} vectors and bm25 {bm25.size} documents, expected {len(self.questions)} "
                 "(the questions of faq/entries.jsonl); build the index again"
             )
-        self._vectors = np.ascontiguousarray(vectors)
+        self.vectors = np.ascontiguousarray(vectors)
         self._index = faiss.IndexFlatIP(vectors.shape[1])
-        self._index.add(self._vectors)
+        self._index.add(self.vectors)
         self._bm25 = bm25
 
     @classmethod
@@ -109,6 +109,10 @@ class FaqIndex:
         """Length of the vectors."""
         return int(self._index.d)
 
+    def cosines(self, pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the cosine of pairs of questions. Shape: (n, 2) row numbers to (n,)."""
+        return np.asarray((self.vectors[pairs[:, 0]] * self.vectors[pairs[:, 1]]).sum(1), np.float32)
+
     def candidates(self, text: str, vector: NDArray[np.float32], intent_probability: NDArray[np.float32], *, top_k: int = 20) -> Candidates:
         """Returns the entries near a query by vector or by words, with their features.
 
@@ -123,12 +127,12 @@ class FaqIndex:
         bm25 = self._bm25.scores(text)
         wordy = np.argpartition(-bm25, limit - 1)[:limit]
         rows = np.concatenate([near[0][near[0] >= 0], wordy[bm25[wordy] > 0]])
-        entries = np.unique(self._owner[rows])
-        cosines = self._vectors @ vector
+        entries = np.unique(self.owner[rows])
+        cosines = self.vectors @ vector
         best_question = np.empty(len(entries), np.int64)
         entry_bm25 = np.empty(len(entries), np.float32)
         for number, entry in enumerate(entries):
-            own = np.flatnonzero(self._owner == entry)
+            own = np.flatnonzero(self.owner == entry)
             best_question[number] = own[np.argmax(cosines[own])]
             entry_bm25[number] = bm25[own].max()
         cosine = cosines[best_question]

@@ -14,60 +14,14 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models.inputs import TokenBatch, pad, tokenise
+from models.lexical import Lexicon, pad_lexical
 from models.network import CustomerServiceModel, Outputs
+from models.settings import TrainingSettings
 
+_PROBE_ROWS = 5000  # enough for a linear probe; more would only cost time
 _MAIN_SHARE = 0.7  # of the ranking target when a row carries several intents; the others share the rest
 
 TokenRow = tuple[list[int], list[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSettings:
-    """What governs a run.
-
-    Attributes:
-        epochs: Passes over the messages.
-        batch_size: Messages a step.
-        entries_per_step: FAQ entries of which two questions each join a step; 0 trains no retrieval.
-        neighbours_per_entry: How many of those entries are hard negatives of each one drawn.
-        learning_rate: Peak rate of the trunk.
-        head_learning_rate: Peak rate of the heads.
-        weight_decay: AdamW's decay.
-        warmup: Share of steps with a rising rate, in [0, 1].
-        dropout: In front of the heads, in [0, 1).
-        presence_weight: Weight of the presence loss.
-        emotion_weight: Weight of the emotion loss.
-        pair_weight: Weight of the contrastive loss.
-        pair_temperature: Temperature of the contrastive loss.
-        label_smoothing: Mass given to the other labels, in [0, 1).
-        logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
-        probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
-        frozen_embeddings: Whether the word embeddings stay as they are (faster, and they keep what they know).
-        frozen_layers: How many of the lowest layers stay as they are; their output is computed once (memory: 1.5 kB a token).
-        bfloat16: `auto` uses it where the processor multiplies it in hardware (AMX), else `on` or `off`.
-        seed: Seeds shuffling and dropout.
-    """
-
-    epochs: int = 4
-    batch_size: int = 16
-    entries_per_step: int = 6
-    neighbours_per_entry: int = 1
-    learning_rate: float = 2e-4
-    head_learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.1
-    dropout: float = 0.1
-    presence_weight: float = 0.2
-    emotion_weight: float = 1.0
-    pair_weight: float = 0.5
-    pair_temperature: float = 0.05
-    label_smoothing: float = 0.05
-    logit_adjustment: float = 0.0
-    probe_steps: int = 400
-    frozen_embeddings: bool = True
-    frozen_layers: int = 0
-    bfloat16: str = "auto"
-    seed: int = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +134,24 @@ def fit(
 
 @torch.no_grad()
 def predict(
-    model: CustomerServiceModel, tokenizer: Tokenizer, messages: Sequence[str], contexts: Sequence[str], *, batch_size: int = 64
+    model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[tuple[str, str]], lexicon: Lexicon | None = None, *, batch_size: int = 64
 ) -> list[NDArray[np.float32]]:
-    """Returns the four outputs for the messages, in their order. Each has shape (n, width), float32."""
-    encoded = [tokenise(tokenizer, message, context) for message, context in zip(messages, contexts, strict=True)]
+    """Returns the four outputs for (message, context) rows, in their order; without a lexicon, the encoder's alone.
+
+    Each has shape (n, width), float32.
+    """
+    encoded = [tokenise(tokenizer, message, context) for message, context in rows]
     order = sorted(range(len(encoded)), key=lambda index: len(encoded[index][0]))
     parts = []
     model.eval()
     for start in range(0, len(order), batch_size):
-        outputs = model(*_tensors(pad([encoded[index] for index in order[start : start + batch_size]], pad_id=_pad_id(tokenizer))))
+        indices = order[start : start + batch_size]
+        tensors = _tensors(pad([encoded[index] for index in indices], pad_id=_pad_id(tokenizer)))
+        if lexicon is None:
+            outputs = model.heads(model.pool(*tensors))
+        else:
+            ids, weights = pad_lexical([lexicon.encode(*rows[index]) for index in indices])
+            outputs = model(*tensors, torch.from_numpy(ids), torch.from_numpy(weights))
         parts.append([output.float().numpy() for output in outputs])
     back = np.argsort(order)
     return [np.concatenate(arrays)[back] for arrays in zip(*parts, strict=True)]
@@ -315,18 +278,17 @@ def _probe(
     Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution.
     """
     model.eval()
-    batches = texts.by_length()
+    sample = sorted(generator.sample(range(len(texts.rows)), min(_PROBE_ROWS, len(texts.rows))), key=lambda index: texts.lengths[index])
     with torch.no_grad():
-        features = torch.cat([texts.pool(indices) for indices in batches])
-    features = features[torch.from_numpy(np.argsort(np.concatenate(batches)))]
+        features = torch.cat([texts.pool(sample[start : start + 64]) for start in range(0, len(sample), 64)])
     model.center.copy_(features.mean(0))
     model.spread.copy_(features.std(0).clamp_min(1e-4))
     heads = [weight for head in (model.intent, model.presence, model.emotion) for weight in head.parameters()]
     optimizer = torch.optim.AdamW(heads, lr=2e-3, weight_decay=0.1)
     model.train()
     for _ in range(settings.probe_steps):
-        chosen = generator.sample(range(len(texts.rows)), min(256, len(texts.rows)))
-        losses = objective(model.heads(features[chosen]), [texts.rows[index] for index in chosen])
+        chosen = generator.sample(range(len(sample)), min(256, len(sample)))
+        losses = objective(model.heads(features[chosen]), [texts.rows[sample[place]] for place in chosen])
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.errors import ConfigError
 from models.inputs import InputFormat
-from models.training import TrainingSettings
+from models.settings import TrainingSettings
 
 CONFIGS = Path("configs")
 

@@ -19,7 +19,8 @@ STEPS = ("prepare", "train", "export", "index", "calibrate", "bundle", "evaluate
 # The code whose change makes a step's artefacts stale; changes of the policy, say, need no new training.
 _CODE: dict[str, tuple[str, ...]] = {
     "prepare": ("data/*.py", "pipelines/prepare.py"),
-    "train": ("models/base_encoder.py", "models/packed_e5.py", "models/network.py", "models/training.py", "models/inputs.py", "pipelines/train.py"),
+    "train": ("models/base_encoder.py", "models/packed_e5.py", "models/network.py", "models/training.py", "models/settings.py", "models/inputs.py", "models/lexical.py",
+              "models/lexical_training.py", "pipelines/train.py"),
     "export": ("models/export.py", "models/encoder.py", "pipelines/export.py"),
     "index": ("models/retrieval.py", "models/bm25.py", "pipelines/index.py"),
     "calibrate": ("models/calibration.py", "models/rejection.py", "pipelines/calibrate.py"),

@@ -1,0 +1,60 @@
+"""Fits the wide part: one linear SVM a label over n-grams, and how much it counts beside the encoder. Training code only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.svm import LinearSVC
+
+from models.calibration import fit_temperature, softmax
+from models.lexical import Lexicon
+
+_SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+
+def fit_weights(lexicon: Lexicon, rows: Sequence[tuple[str, str]], targets: NDArray[np.bool_], *, strength: float = 1.0) -> NDArray[np.float32]:
+    """Returns one column of weights a label. Shape: (n-grams + 1, labels), float32; row 0 holds the intercepts' place, 0.
+
+    Args:
+        lexicon: The n-grams.
+        rows: (message, context) as `models.inputs` made them.
+        targets: Which labels each row carries. Shape: (rows, labels).
+        strength: Inverse regularisation of the SVMs.
+    """
+    features = matrix(lexicon, rows)
+    weights = np.zeros((features.shape[1], targets.shape[1]), np.float32)
+    for label in range(targets.shape[1]):
+        if targets[:, label].any() and not targets[:, label].all():
+            # Every message has unit norm, so that an intercept would only repeat the prior, which the encoder's head knows.
+            model = LinearSVC(C=strength, fit_intercept=True).fit(features, targets[:, label])
+            weights[:, label] = model.coef_[0]
+    return weights
+
+
+def matrix(lexicon: Lexicon, rows: Sequence[tuple[str, str]]) -> csr_matrix:
+    """Returns the rows' n-gram weights. Shape: (rows, n-grams + 1)."""
+    encoded = [lexicon.encode(message, context) for message, context in rows]
+    starts = np.cumsum([0, *(len(ids) for ids, _ in encoded)])
+    ids = np.concatenate([ids for ids, _ in encoded])
+    weights = np.concatenate([weights for _, weights in encoded])
+    return csr_matrix((weights, ids, starts), shape=(len(rows), len(lexicon.idf)))
+
+
+def best_share(deep: NDArray[np.float32], wide: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Returns the share of the wide logits with the least negative log-likelihood on the dev split.
+
+    Args:
+        deep: The encoder's logits. Shape: (n, classes).
+        wide: The n-grams' logits. Shape: (n, classes).
+        truth: Right classes. Shape: (n,).
+    """
+
+    def loss(share: float) -> float:
+        logits = deep + share * wide
+        probability = softmax(logits, fit_temperature(logits, truth))[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(probability, 1e-12)).mean())
+
+    return min(_SHARES, key=loss)

@@ -1,0 +1,54 @@
+"""What governs a training run; apart from the loop, so that reading a configuration loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSettings:
+    """What governs a run.
+
+    Attributes:
+        epochs: Passes over the messages.
+        batch_size: Messages a step.
+        entries_per_step: FAQ entries of which two questions each join a step; 0 trains no retrieval.
+        neighbours_per_entry: How many of those entries are hard negatives of each one drawn.
+        learning_rate: Peak rate of the trunk.
+        head_learning_rate: Peak rate of the heads.
+        weight_decay: AdamW's decay.
+        warmup: Share of steps with a rising rate, in [0, 1].
+        dropout: In front of the heads, in [0, 1).
+        presence_weight: Weight of the presence loss.
+        emotion_weight: Weight of the emotion loss.
+        pair_weight: Weight of the contrastive loss.
+        pair_temperature: Temperature of the contrastive loss.
+        label_smoothing: Mass given to the other labels, in [0, 1).
+        logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
+        probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
+        frozen_embeddings: Whether the word embeddings stay as they are (faster, and they keep what they know).
+        frozen_layers: How many of the lowest layers stay as they are; their output is computed once (memory: 1.5 kB a token).
+        bfloat16: `auto` uses it where the processor multiplies it in hardware (AMX), else `on` or `off`.
+        seed: Seeds shuffling and dropout.
+    """
+
+    epochs: int = 4
+    batch_size: int = 16
+    entries_per_step: int = 6
+    neighbours_per_entry: int = 1
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    dropout: float = 0.1
+    presence_weight: float = 0.2
+    emotion_weight: float = 1.0
+    pair_weight: float = 0.5
+    pair_temperature: float = 0.05
+    label_smoothing: float = 0.05
+    logit_adjustment: float = 0.0
+    probe_steps: int = 400
+    frozen_embeddings: bool = True
+    frozen_layers: int = 0
+    bfloat16: str = "auto"
+    seed: int = 13

@@ -1,0 +1,215 @@
+"""calibrate: temperatures, FAQ fusion, out-of-scope rejection and thresholds, all from the dev split and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from data.errors import ConfigError
+from models.calibration import (
+    Calibration, Thresholds, fit_temperature, sigmoid, softmax, threshold_for_precision, threshold_for_recall,
+)  # fmt: skip
+from models.domain import load_domain
+from models.encoder import Encoded, OnnxEncoder
+from models.rejection import Rejector
+from models.retrieval import Candidates, FaqIndex, Fusion
+from pipelines.config import CONFIGS, CalibrateConfig
+from pipelines.index import open_encoder
+from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load_prepared
+from pipelines.tracking import Run
+from pipelines.workspace import Workspace
+
+_MIN_DEV = 50
+
+
+def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+    """Writes calibration.json and curves.json into the folder."""
+    prepared = load_prepared(workspace.require("prepare"))
+    dev = prepared.messages["dev"]
+    if len(dev) < _MIN_DEV:
+        raise ConfigError(f"the dev split holds {len(dev)} turns, expected {_MIN_DEV} or more; add dialogues or raise its fraction")
+    labels = load_domain(CONFIGS / "domain").labels
+    encoder = open_encoder(workspace, threads=config.threads)
+    faq = FaqIndex.load(workspace.require("index") / "faq", labels.intents)
+    encoded = encoder.encode([row.text for row in dev], [row.history for row in dev])
+    main = np.array([labels.intents.index(row.intents[0]) for row in dev])
+    felt = np.array([bool(row.emotion) for row in dev])
+    emotions = np.array([labels.emotions.index(row.emotion) for row in dev if row.emotion])
+    calibration = Calibration(
+        intent_temperature=fit_temperature(encoded.intent, main),
+        emotion_temperature=fit_temperature(encoded.emotion[felt], emotions),
+        presence_scale=_fit_presence(encoded, dev, labels.intents),
+    )
+    provenance: dict[str, Any] = {}
+    chosen: dict[str, float] = {}
+    chosen |= _intent_thresholds(calibration, encoded, dev, main, labels.intents, config, provenance)
+    chosen |= _emotion_thresholds(calibration, encoded, felt, emotions, labels.emotions, config, provenance)
+    fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
+    rejector, oos_threshold = _fit_rejector(encoder, encoded, prepared, labels.intents, config, provenance)
+    chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
+    calibration = replace(
+        calibration, fusion=fusion, rejector=rejector, thresholds=Thresholds(**chosen), provenance=provenance
+    )
+    calibration.save(folder / "calibration.json")
+    tracker.metrics({f"threshold_{name}": value for name, value in chosen.items()})
+    tracker.metrics({"intent_temperature": calibration.intent_temperature, "emotion_temperature": calibration.emotion_temperature})
+    tracker.table("thresholds", [{"threshold": name, "value": value, **provenance.get(name, {})} for name, value in chosen.items()])
+    return {"thresholds": chosen, "provenance": provenance}
+
+
+def faq_candidates(
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]
+) -> list[Candidates]:
+    """Returns the candidates of each query, as serving would see them."""
+    encoded = encoder.encode([query.text for query in queries])
+    intents = softmax(encoded.intent, calibration.intent_temperature)
+    return [
+        faq.candidates(query.text, encoded.vector[row], intents[row]) for row, query in enumerate(queries)
+    ]  # fmt: skip
+
+
+def is_right(faq: FaqIndex, query: FaqQuery, entries: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tells for each candidate entry whether it answers the query. Shape: (n,)."""
+    return np.array([faq.entries[index].faq_id == query.faq_id for index in entries], np.bool_)
+
+
+def _fit_presence(encoded: Encoded, dev: Sequence[Message], intents: Sequence[str]) -> tuple[float, float]:
+    """Platt scaling of the presence logits over all (message, intent) pairs. Source: Platt 1999."""
+    truth = np.array([[code in row.intents for code in intents] for row in dev])
+    model = LogisticRegression(C=1e4).fit(encoded.presence.reshape(-1, 1), truth.ravel())
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def _intent_thresholds(
+    calibration: Calibration, encoded: Encoded, dev: Sequence[Message], main: NDArray[np.int64], intents: Sequence[str],
+    config: CalibrateConfig, provenance: dict[str, Any],
+) -> dict[str, float]:  # fmt: skip
+    probability = softmax(encoded.intent, calibration.intent_temperature)
+    right = probability.argmax(1) == main
+    threshold, provenance["intent"] = threshold_for_precision(probability.max(1), right, config.intent_precision)
+    ordered = np.sort(probability, axis=1)
+    margin, provenance["intent_margin"] = threshold_for_precision(ordered[:, -1] - ordered[:, -2], right, config.intent_precision)
+    slope, intercept = calibration.presence_scale
+    presence = sigmoid(encoded.presence * slope + intercept)
+    truth = np.array([[code in row.intents for code in intents] for row in dev])
+    grid = np.arange(0.05, 0.95, 0.05)
+    scores = [_micro_f1(presence >= value, truth) for value in grid]
+    best = int(np.argmax(scores))
+    provenance["presence"] = {"target": "micro-F1", "micro_f1": scores[best], "n": len(dev)}
+    return {"intent": threshold, "intent_margin": margin, "presence": float(grid[best])}
+
+
+def _micro_f1(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float(2 * (predicted & truth).sum() / max(1, predicted.sum() + truth.sum()))
+
+
+def _emotion_thresholds(
+    calibration: Calibration, encoded: Encoded, felt: NDArray[np.bool_], emotions: NDArray[np.int64], names: Sequence[str],
+    config: CalibrateConfig, provenance: dict[str, Any],
+) -> dict[str, float]:  # fmt: skip
+    probability = softmax(encoded.emotion[felt], calibration.emotion_temperature)
+    angry, anxious = probability[:, names.index("angry")], probability[:, names.index("anxious")]
+    is_angry, is_anxious = emotions == names.index("angry"), emotions == names.index("anxious")
+    alert, provenance["anger_alert"] = threshold_for_recall(angry, is_angry, config.anger_recall)
+    handoff, provenance["anger_handoff"] = threshold_for_precision(angry, is_angry, config.anger_handoff_precision)
+    anxiety, provenance["anxiety_alert"] = threshold_for_recall(anxious, is_anxious, config.anxiety_recall)
+    # A person takes over only above the alert, however precise the model is lower down.
+    return {"anger_alert": alert, "anger_handoff": max(handoff, alert + 1e-6), "anxiety_alert": anxiety}
+
+
+def _fit_fusion(
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery], config: CalibrateConfig,
+    provenance: dict[str, Any],
+) -> tuple[Fusion, dict[str, float]]:  # fmt: skip
+    """Fusion is fitted on each query's candidates; its thresholds on out-of-fold confidences of each query's best one."""
+    if sum(query.faq_id is not None for query in queries) < _MIN_DEV:
+        provenance["faq_direct"] = {"target": config.direct_precision, "n": len(queries), "note": "defaults: too few dev queries"}
+        return Fusion(), {}
+    found = faq_candidates(calibration, encoder, faq, queries)
+    right = [is_right(faq, query, candidates.entries) for query, candidates in zip(queries, found, strict=True)]
+    folds = np.random.default_rng(config.seed).integers(0, 5, len(queries))
+    best_confidence, best_right = np.zeros(len(queries)), np.zeros(len(queries), np.bool_)
+    for fold in range(5):
+        fusion = _fusion_of([found[row] for row in np.flatnonzero(folds != fold)], [right[row] for row in np.flatnonzero(folds != fold)])
+        for row in np.flatnonzero(folds == fold):
+            confidence = fusion.probability(found[row].features)
+            best_confidence[row], best_right[row] = confidence.max(), right[row][confidence.argmax()]
+    direct, provenance["faq_direct"] = threshold_for_precision(best_confidence, best_right, config.direct_precision)
+    suggest, provenance["faq_suggest"] = threshold_for_precision(best_confidence, best_right, config.suggest_precision)
+    return _fusion_of(found, right), {"faq_direct": direct, "faq_suggest": min(suggest, direct)}
+
+
+def _fusion_of(found: Sequence[Candidates], right: Sequence[NDArray[np.bool_]]) -> Fusion:
+    features = np.concatenate([candidates.features for candidates in found])
+    truth = np.concatenate(list(right))
+    scale = features.std(0) + 1e-6
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, truth)
+    weights = model.coef_[0] / scale
+    return Fusion(tuple(float(weight) for weight in weights), float(model.intercept_[0]))
+
+
+def _fit_rejector(
+    encoder: OnnxEncoder, encoded: Encoded, prepared: Prepared, intents: Sequence[str], config: CalibrateConfig,
+    provenance: dict[str, Any],
+) -> tuple[Rejector, dict[str, float]]:  # fmt: skip
+    centroids = _centroids(encoder, prepared.messages["train"], intents, config.seed)
+    base = Rejector(centroids=tuple(tuple(round(float(value), 5) for value in row) for row in centroids))
+    outside: list[OutOfScopeText] = prepared.out_of_scope["dev"]
+    if len(outside) < _MIN_DEV:
+        provenance["out_of_scope"] = {"n": len(outside), "note": "defaults: too few out-of-scope dev rows"}
+        return base, {}
+    other = encoder.encode([row.text for row in outside])
+    features = np.concatenate(
+        [base.features(part.vector, part.intent, part.presence) for part in (encoded, other)]
+    )
+    truth = np.concatenate([np.zeros(len(encoded.vector)), np.ones(len(outside))])
+    mean, scale = features.mean(0), features.std(0) + 1e-6
+    model = LogisticRegression(C=10.0).fit((features - mean) / scale, truth)
+    rejector = replace(
+        base, weights=tuple(map(float, model.coef_[0])), bias=float(model.intercept_[0]), mean=tuple(map(float, mean)),
+        scale=tuple(map(float, scale)),
+    )  # fmt: skip
+    inside = rejector.probability(encoded.vector, encoded.intent, encoded.presence)
+    threshold = float(np.quantile(inside, config.in_scope_kept))
+    rejected = rejector.probability(other.vector, other.intent, other.presence) >= threshold
+    provenance["out_of_scope"] = {
+        "target": config.in_scope_kept, "in_scope_kept": float((inside < threshold).mean()), "recall": float(rejected.mean()),
+        "n": len(truth),
+    }  # fmt: skip
+    return rejector, {"out_of_scope": threshold}
+
+
+def _centroids(encoder: OnnxEncoder, messages: Sequence[Message], intents: Sequence[str], seed: int, *, per_intent: int = 12) -> NDArray[np.float32]:
+    """Unit means of some training vectors of each intent; a dozen each is enough for a mean, and cheap."""
+    generator = np.random.default_rng(seed)
+    rows, owners = [], []
+    for number, code in enumerate(intents):
+        own = [row for row in messages if row.intents[0] == code]
+        for index in generator.permutation(len(own))[:per_intent]:
+            rows.append(own[index])
+            owners.append(number)
+    vectors = encoder.encode([row.text for row in rows], [row.history for row in rows]).vector
+    means = np.stack([vectors[np.array(owners) == number].mean(0) for number in sorted(set(owners))])
+    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
+
+
+def _repeat_threshold(faq: FaqIndex, provenance: dict[str, Any]) -> float:
+    """Cosine that halves paraphrases and strangers best: two questions of one entry against neighbours of another."""
+    generator = np.random.default_rng(0)
+    owner = faq.owner
+    same = [(row, row + 1) for row in range(len(owner) - 1) if owner[row] == owner[row + 1]]
+    other = generator.integers(0, len(owner), (4 * len(same), 2))
+    other = other[owner[other[:, 0]] != owner[other[:, 1]]]
+    near, far = faq.cosines(np.array(same)), faq.cosines(other)
+    grid = np.linspace(0.3, 0.95, 66)
+    gain = [(near >= value).mean() - (far >= value).mean() for value in grid]
+    best = int(np.argmax(gain))
+    provenance["repeat"] = {"target": "Youden's J", "paraphrases_found": float((near >= grid[best]).mean()), "n": len(same)}
+    return float(grid[best])
+

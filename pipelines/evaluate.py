@@ -1,0 +1,398 @@
+"""evaluate: measures the candidate on the test split, through the same Analyzer that serves, beside the TF-IDF baseline."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sentence_transformers.evaluation import InformationRetrievalEvaluator
+
+from models.analysis import Analysis
+from models.analyzer import Analyzer
+from models.bundle import Bundle, BundleManifest, load_bundle, save_bundle
+from models.calibration import Calibration, ece_band, expected_calibration_error, threshold_for_precision, wilson_interval
+from models.encoder import Encoded
+from models.retrieval import FaqIndex
+from pipelines import baseline, plots
+from pipelines.config import EvaluateConfig
+from pipelines.metrics import accuracy, auroc, bootstrap_interval, confusion_matrix, macro_f1, per_class
+from pipelines.model_card import write_model_card
+from pipelines.prepared import FaqQuery, Message, Prepared, load_prepared
+from pipelines.progress import console
+from pipelines.report import print_report
+from pipelines.tracking import Run
+from pipelines.workspace import Workspace
+
+_SLICES = {"short (<= 6 characters)": lambda row: len(row.text) <= 6, "long (> 30 characters)": lambda row: len(row.text) > 30}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a measurement needs."""
+
+    config: EvaluateConfig
+    bundle: Bundle
+    analyzer: Analyzer
+    prepared: Prepared
+    folder: Path
+
+    @property
+    def messages(self) -> list[Message]:
+        """The test messages."""
+        return self.prepared.messages["test"]
+
+
+def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+    """Writes results.json, plots and candidate/ (the bundle with its metrics and model card) into the folder."""
+    candidate = workspace.require("bundle") / "candidate"
+    bundle = load_bundle(candidate, threads=config.threads)
+    case = Case(config, bundle, Analyzer(bundle), load_prepared(workspace.require("prepare")), folder)
+    encoded = bundle.encoder.encode([row.text for row in case.messages], [row.history for row in case.messages])
+    analyses = case.analyzer.from_encoded([row.text for row in case.messages], encoded)
+    results: dict[str, Any] = {
+        "intent": measure_intent(case, analyses),
+        "emotion": measure_emotion(case, analyses),
+        "context": measure_context(case, analyses),
+        "faq": measure_faq(case),
+        "out_of_scope": measure_out_of_scope(case, analyses),
+        "calibration": measure_calibration(case, analyses),
+    }
+    results["headline"] = headline(results)
+    results["gates"] = check_gates(results["headline"], config.gates)
+    (folder / "results.json").write_text(json.dumps(results, ensure_ascii=False, indent=1), encoding="utf-8")
+    _publish(candidate, folder / "candidate", case, results)
+    for name in ("intent", "emotion"):
+        tracker.table(f"per_class_{name}", results[name]["per_class"])
+    tracker.metrics(results["headline"])
+    tracker.artifacts(folder / "results.json")
+    tracker.artifacts(folder / "plots", to="plots")
+    print_report(results, console)
+    return {"headline": results["headline"], "gates": results["gates"]}
+
+
+def measure_intent(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
+    """The main intent, top-1, beside the baseline; per class, per slice, and the confusions that cost most."""
+    names = case.bundle.labels.intents
+    titles = [info.title for info in case.bundle.pack.intents]
+    truth = np.array([names.index(row.intents[0]) for row in case.messages])
+    predicted = np.array([names.index(analysis.intent.name) for analysis in analyses])
+    other = baseline.classify(*_train_texts(case, names), [row.text for row in case.messages])
+    accepted = [analysis.intent.name in row.intents for analysis, row in zip(analyses, case.messages, strict=True)]
+    found = np.array([[name in analysis.intents for name in names] for analysis in analyses])
+    wanted = np.array([[name in row.intents for name in names] for row in case.messages])
+    counts = confusion_matrix(truth, predicted, len(names))
+    _draw(case, lambda folder: plots.confusion(counts, titles, folder / "intent_confusion.png", title="意图 intent"))
+    return _compare(case, truth, predicted, other) | {
+        "accuracy_any_intent": float(np.mean(accepted)),
+        "several_intents_micro_f1": float(2 * (found & wanted).sum() / (found.sum() + wanted.sum())),
+        "per_class": per_class(truth, predicted, names, titles),
+        "slices": _slices(case, truth, predicted, other),
+        "confusions": _confusions(counts, names, case, truth, predicted),
+    }
+
+
+def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
+    """The emotion, top-1, and anger at its alert threshold, beside the baseline."""
+    names = case.bundle.labels.emotions
+    titles = [info.title for info in case.bundle.pack.emotions]
+    truth = np.array([names.index(row.emotion) for row in case.messages])
+    predicted = np.array([names.index(analysis.emotion.label) for analysis in analyses])
+    train = [row for row in case.prepared.messages["train"] if row.emotion]
+    texts = [row.text for row in train]
+    other = baseline.classify(texts, [names.index(row.emotion) for row in train], [row.text for row in case.messages])
+    counts = confusion_matrix(truth, predicted, len(names))
+    _draw(case, lambda folder: plots.confusion(counts, titles, folder / "emotion_confusion.png", title="情绪 emotion"))
+    is_angry = truth == names.index("angry")
+    alert = case.bundle.calibration.thresholds.anger_alert
+    alarmed = np.array([analysis.emotion.scores["angry"] >= alert for analysis in analyses])
+    baseline_scores = baseline.anger_scores(texts, [row.emotion == "angry" for row in train], [row.text for row in case.messages])
+    return _compare(case, truth, predicted, other) | {
+        "per_class": per_class(truth, predicted, names, titles),
+        "slices": _slices(case, truth, predicted, other),
+        "anger": _alarm(is_angry, alarmed) | {"threshold": alert},
+        # The baseline at the same false alarms: how much anger does it find?
+        "anger_baseline": _alarm(is_angry, baseline_scores >= np.quantile(baseline_scores[~is_angry], 1 - alarmed[~is_angry].mean())),
+    }
+
+
+def measure_context(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
+    """What the turns before a message bring, on the turns whose label needs them."""
+    rows = [number for number, row in enumerate(case.messages) if "contextual" in row.tags]
+    if not rows:
+        return {"n": 0}
+    texts = [case.messages[number].text for number in rows]
+    blind = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts))
+    truth = [case.messages[number].intents[0] for number in rows]
+    return {
+        "n": len(rows),
+        "accuracy_with_context": float(np.mean([analyses[number].intent.name == want for number, want in zip(rows, truth, strict=True)])),
+        "accuracy_without_context": float(np.mean([analysis.intent.name == want for analysis, want in zip(blind, truth, strict=True)])),
+    }
+
+
+def measure_faq(case: Case) -> dict[str, Any]:
+    """Hit@1, MRR@10 and coverage at the target precision, over answerable queries and with unanswerable ones among them."""
+    queries = case.prepared.queries["test"]
+    answerable = [query for query in queries if query.faq_id is not None]
+    if not answerable:
+        return {"n": 0}
+    bundle, thresholds = case.bundle, case.bundle.calibration.thresholds
+    encoded = bundle.encoder.encode([query.text for query in queries])
+    ranked, confidence, right = _search_all(case, queries, encoded)
+    is_answerable = np.array([query.faq_id is not None for query in queries])
+    order, _ = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
+    ids = [entry.faq_id for entry in bundle.faq.entries]
+    other_right = np.array([ids[order[row, 0]] == query.faq_id for row, query in enumerate(queries)])
+    other_ranked = [[ids[index] for index in order[row, :10]] for row in range(len(queries))]
+    _, other_scores = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
+    sent = confidence >= thresholds.faq_direct
+    offered = confidence >= thresholds.faq_suggest
+    shown = np.array([query.faq_id in ranked[row][:3] for row, query in enumerate(queries)])
+    _draw(case, lambda folder: plots.risk_coverage(
+        [("kefu", confidence, right), ("TF-IDF", other_scores, other_right)], folder / "faq_risk_coverage.png"))  # fmt: skip
+    hit, other_hit = right[is_answerable], other_right[is_answerable]
+    return {
+        "n": len(queries), "n_answerable": len(answerable), "entries": len(ids),
+        "hit_at_1": float(hit.mean()), "hit_at_1_interval": wilson_interval(int(hit.sum()), len(hit)),
+        "mrr_at_10": _mrr(ranked, queries), "tfidf_hit_at_1": float(other_hit.mean()),
+        "tfidf_hit_at_1_interval": wilson_interval(int(other_hit.sum()), len(other_hit)), "tfidf_mrr_at_10": _mrr(other_ranked, queries),
+        "threshold_direct": thresholds.faq_direct,
+        "precision_when_answered": float(right[sent].mean()) if sent.any() else float("nan"),
+        "precision_interval": wilson_interval(int(right[sent].sum()), int(sent.sum())),
+        "coverage_answerable": float(sent[is_answerable].mean()), "n_answered": int(sent.sum()),
+        "answered_wrongly_of_unanswerable": float(sent[~is_answerable].mean()) if (~is_answerable).any() else float("nan"),
+        "suggest_or_answer_answerable": float(offered[is_answerable].mean()),
+        "right_among_three_when_suggested": float(shown[offered & ~sent & is_answerable].mean()) if (offered & ~sent & is_answerable).any() else float("nan"),
+        "coverage_at_95_answerable_only": _coverage_at(confidence[is_answerable], hit),
+        "coverage_at_95_all": _coverage_at(confidence, right),
+        "coverage_at_95_interval": _coverage_interval(case, confidence[is_answerable], hit),
+        "tfidf_coverage_at_95_answerable_only": _coverage_at(other_scores[is_answerable], other_hit),
+        "reference": _reference_retrieval(case, answerable, encoded.vector[is_answerable]),
+    }  # fmt: skip
+
+
+def measure_out_of_scope(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
+    """Rejection at its threshold, by kind of out-of-scope text."""
+    outside = case.prepared.out_of_scope["test"]
+    if not outside:
+        return {"n": 0}
+    texts = [row.text for row in outside]
+    found = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts))
+    inside_scores = np.array([analysis.out_of_scope for analysis in analyses])
+    scores = np.array([analysis.out_of_scope for analysis in found])
+    threshold = case.bundle.calibration.thresholds.out_of_scope
+    kinds = np.array([row.kind for row in outside])
+    rejected = scores >= threshold
+    return {
+        "n": len(outside), "threshold": threshold, "in_scope_kept": float((inside_scores < threshold).mean()),
+        "auroc": auroc(inside_scores, scores),
+        "kinds": {
+            str(kind): {
+                "n": int((kinds == kind).sum()), "recall": float(rejected[kinds == kind].mean()),
+                "interval": wilson_interval(int(rejected[kinds == kind].sum()), int((kinds == kind).sum())),
+                "auroc": auroc(inside_scores, scores[kinds == kind]),
+            }
+            for kind in sorted(set(kinds))
+        },
+    }  # fmt: skip
+
+
+def measure_calibration(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
+    """ECE of intent and emotion with the band of a perfectly calibrated model, overall and by slice."""
+    panels, results = [], {}
+    truths = {"intent": [row.intents[0] for row in case.messages], "emotion": [row.emotion for row in case.messages]}
+    for name, truth in truths.items():
+        top = [analysis.intent if name == "intent" else analysis.emotion for analysis in analyses]
+        labels = [score.name if name == "intent" else score.label for score in top]  # type: ignore[union-attr]
+        confidence = np.array([score.confidence for score in top])
+        right = np.array(labels) == np.array(truth)
+        results[name] = _calibration_row(confidence, right)
+        results[name]["slices"] = {
+            label: _calibration_row(confidence[rows], right[rows]) for label, rows in _slice_rows(case).items() if len(rows) >= 50
+        }
+        panels.append((name, confidence, right, results[name]["ece"]))
+    _draw(case, lambda folder: plots.reliability(panels, folder / "reliability.png"))
+    return results
+
+
+def headline(results: dict[str, Any]) -> dict[str, float]:
+    """Returns the numbers that gates and the model registry look at."""
+    intent, emotion, faq = results["intent"], results["emotion"], results["faq"]
+    numbers = {
+        "intent_accuracy": intent["accuracy"], "intent_macro_f1": intent["macro_f1"],
+        "intent_macro_f1_lead": intent["macro_f1"] - intent["tfidf_macro_f1"], "emotion_accuracy": emotion["accuracy"],
+        "emotion_macro_f1": emotion["macro_f1"], "emotion_macro_f1_lead": emotion["macro_f1"] - emotion["tfidf_macro_f1"],
+        "anger_recall": emotion["anger"]["recall"], "anger_precision": emotion["anger"]["precision"],
+        "intent_ece": results["calibration"]["intent"]["ece"], "emotion_ece": results["calibration"]["emotion"]["ece"],
+    }  # fmt: skip
+    if faq["n"]:
+        numbers |= {
+            "faq_hit_at_1": faq["hit_at_1"], "faq_mrr_at_10": faq["mrr_at_10"],
+            "faq_coverage_at_95": faq["coverage_at_95_answerable_only"], "faq_precision_when_answered": faq["precision_when_answered"],
+        }  # fmt: skip
+    if results["out_of_scope"]["n"]:
+        numbers["out_of_scope_auroc"] = results["out_of_scope"]["auroc"]
+    return {name: round(float(value), 4) for name, value in numbers.items()}
+
+
+def check_gates(numbers: dict[str, float], gates: dict[str, float]) -> list[dict[str, Any]]:
+    """Returns each gate with what was reached; a number that is missing fails its gate."""
+    return [
+        {"gate": name, "at_least": least, "reached": numbers.get(name), "passed": numbers.get(name, float("-inf")) >= least}
+        for name, least in gates.items()
+    ]
+
+
+def _publish(candidate: Path, target: Path, case: Case, results: dict[str, Any]) -> None:
+    """Writes the candidate anew with its measured model card; the model's files are the same bytes."""
+    manifest: BundleManifest = case.bundle.manifest
+    save_bundle(
+        target, model=candidate / "model.onnx", tokenizer=candidate / "tokenizer.json",
+        lexicon=candidate / "lexicon.json", domain=candidate / "domain",
+        faq=FaqIndex.load(candidate / "faq", case.bundle.labels.intents), calibration=Calibration.load(candidate / "calibration.json"),
+        input_format=case.bundle.encoder.input_format, model_card=write_model_card(case.prepared, results, case.bundle),
+        facts={
+            "git_commit": manifest.git_commit, "data_hashes": manifest.data_hashes, "config_hash": manifest.config_hash,
+            "run_ids": manifest.run_ids, "metrics": results["headline"],
+        },
+    )  # fmt: skip
+    shutil.copyfile(target / "model_card.md", case.folder / "model_card.md")
+
+
+def _train_texts(case: Case, names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """What the model learnt intents from, for the baseline to learn from as well: turns and FAQ questions."""
+    train = case.prepared.messages["train"]
+    texts = [row.text for row in train] + [question for entry in case.prepared.entries for question in entry.questions]
+    labels = [names.index(row.intents[0]) for row in train]
+    return texts, labels + [names.index(entry.intent) for entry in case.prepared.entries for _ in entry.questions]
+
+
+def _compare(case: Case, truth: NDArray[np.int64], predicted: NDArray[np.int64], other: NDArray[np.int64]) -> dict[str, Any]:
+    """Model and baseline with intervals, and the paired bootstrap of the lead; whole dialogues are resampled."""
+    names = [row.row_id.partition("/")[0] for row in case.messages]
+    groups = np.unique(names, return_inverse=True)[1]
+    draws, seed = case.config.bootstrap, case.config.seed
+
+    def interval(labels: NDArray[np.int64]) -> tuple[float, float]:
+        return bootstrap_interval(lambda rows: macro_f1(truth[rows], labels[rows]), len(truth), draws=draws // 4, seed=seed, groups=groups)
+
+    lead = bootstrap_interval(
+        lambda rows: macro_f1(truth[rows], predicted[rows]) - macro_f1(truth[rows], other[rows]), len(truth), draws=draws // 2,
+        seed=seed, groups=groups,
+    )  # fmt: skip
+    return {
+        "n": len(truth), "accuracy": accuracy(truth, predicted), "macro_f1": macro_f1(truth, predicted),
+        "macro_f1_interval": interval(predicted), "tfidf_accuracy": accuracy(truth, other), "tfidf_macro_f1": macro_f1(truth, other),
+        "tfidf_macro_f1_interval": interval(other), "macro_f1_lead_interval": lead,
+    }  # fmt: skip
+
+
+def _slice_rows(case: Case) -> dict[str, list[int]]:
+    tags = sorted({tag for row in case.messages for tag in row.tags})
+    slices = {tag: [number for number, row in enumerate(case.messages) if tag in row.tags] for tag in tags}
+    slices |= {name: [number for number, row in enumerate(case.messages) if holds(row)] for name, holds in _SLICES.items()}
+    slices["first turn"] = [number for number, row in enumerate(case.messages) if not row.history]
+    slices["later turn"] = [number for number, row in enumerate(case.messages) if row.history]
+    return {name: rows for name, rows in slices.items() if rows}
+
+
+def _slices(case: Case, truth: NDArray[np.int64], predicted: NDArray[np.int64], other: NDArray[np.int64]) -> list[dict[str, Any]]:
+    return [
+        {
+            "slice": name, "n": len(rows), "accuracy": accuracy(truth[rows], predicted[rows]),
+            "interval": wilson_interval(int((truth[rows] == predicted[rows]).sum()), len(rows)), "tfidf_accuracy": accuracy(truth[rows], other[rows]),
+        }
+        for name, rows in _slice_rows(case).items()
+    ]  # fmt: skip
+
+
+def _confusions(
+    counts: NDArray[np.int64], names: Sequence[str], case: Case, truth: NDArray[np.int64], predicted: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:15]
+    pairs = [np.unravel_index(place, wrong.shape) for place in worst]
+    return [
+        {
+            "truth": names[row], "predicted": names[column], "n": int(wrong[row, column]),
+            "examples": [case.messages[index].text for index in np.flatnonzero((truth == row) & (predicted == column))[:3]],
+        }
+        for row, column in pairs
+    ]  # fmt: skip
+
+
+def _alarm(positive: NDArray[np.bool_], alarmed: NDArray[np.bool_]) -> dict[str, Any]:
+    hits, recall_n, alarms = int((positive & alarmed).sum()), int(positive.sum()), int(alarmed.sum())
+    precision, recall = hits / max(1, alarms), hits / max(1, recall_n)
+    return {
+        "n": recall_n, "recall": recall, "recall_interval": wilson_interval(hits, recall_n), "precision": precision,
+        "precision_interval": wilson_interval(hits, alarms), "f1": 2 * precision * recall / max(1e-9, precision + recall),
+        "false_alarms": float(alarmed[~positive].mean()),
+    }  # fmt: skip
+
+
+def _search_all(
+    case: Case, queries: Sequence[FaqQuery], encoded: Encoded
+) -> tuple[list[list[str]], NDArray[np.float64], NDArray[np.bool_]]:
+    """Returns (entries best first, confidence of the best, whether the best is right) of each query."""
+    found = case.analyzer.from_encoded([query.text for query in queries], encoded, top_k=10)
+    ranked = [[hit.faq_id for hit in analysis.hits] for analysis in found]
+    confidence = np.array([analysis.hits[0].confidence if analysis.hits else 0.0 for analysis in found])
+    right = np.array([bool(ids) and ids[0] == query.faq_id for ids, query in zip(ranked, queries, strict=True)])
+    return ranked, confidence, right
+
+
+def _mrr(ranked: Sequence[Sequence[str]], queries: Sequence[FaqQuery]) -> float:
+    values = [
+        1 / (ids.index(query.faq_id) + 1) if query.faq_id in ids else 0.0
+        for ids, query in zip(ranked, queries, strict=True) if query.faq_id is not None
+    ]  # fmt: skip
+    return float(np.mean(values))
+
+
+def _coverage_at(confidence: NDArray[np.float64], right: NDArray[np.bool_], target: float = 0.95) -> float:
+    return float(threshold_for_precision(confidence, right, target)[1]["coverage"])
+
+
+def _coverage_interval(case: Case, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    return bootstrap_interval(lambda rows: _coverage_at(confidence[rows], right[rows]), len(right), draws=200, seed=case.config.seed)
+
+
+def _reference_retrieval(case: Case, queries: Sequence[FaqQuery], vectors: NDArray[np.float32]) -> dict[str, float]:
+    """The vectors alone, by the evaluator of sentence-transformers: an independent check of our own counting."""
+    entries = case.bundle.faq.entries
+    owner = {f"{number}-{place}": entry for number, entry in enumerate(entries) for place in range(len(entry.questions))}
+    relevant: dict[str, set[str]] = {}
+    for name, entry in owner.items():
+        relevant.setdefault(entry.faq_id, set()).add(name)
+    evaluator = InformationRetrievalEvaluator(
+        queries={str(number): query.text for number, query in enumerate(queries)},
+        corpus={name: name for name in owner},
+        relevant_docs={str(number): relevant[query.faq_id or ""] for number, query in enumerate(queries)},
+        accuracy_at_k=[1, 5], mrr_at_k=[10], precision_recall_at_k=[1], ndcg_at_k=[10], map_at_k=[10], write_csv=False,
+    )  # fmt: skip
+    names = list(owner)
+    scores = vectors @ case.bundle.faq.vectors.T
+    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+    results = [[{"corpus_id": names[index], "score": float(scores[row, index])} for index in nearest[row]] for row in range(len(queries))]
+    found = evaluator.compute_metrics(results)
+    return {"hit_at_1": float(found["accuracy@k"][1]), "mrr_at_10": float(found["mrr@k"][10]), "ndcg_at_10": float(found["ndcg@k"][10])}
+
+
+def _calibration_row(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, Any]:
+    low, high = ece_band(confidence, draws=200)
+    error = expected_calibration_error(confidence, right)
+    return {"n": len(right), "ece": error, "perfect_band": (low, high), "mean_confidence": float(confidence.mean()), "accuracy": float(right.mean())}
+
+
+def _draw(case: Case, draw: Any) -> None:
+    folder = case.folder / "plots"
+    folder.mkdir(exist_ok=True)
+    draw(folder)

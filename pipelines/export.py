@@ -1,0 +1,70 @@
+"""export: torch to ONNX, parity checked, quantisation chosen by measurement on the dev split."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from models.domain import load_domain
+from models.encoder import OnnxEncoder
+from models.export import check_parity, choose_variant, export_onnx, variant_rows
+from models.lexical import Lexicon
+from pipelines.config import CONFIGS, ExportConfig
+from pipelines.prepared import Prepared, load_prepared
+from pipelines.tracking import Run
+from pipelines.train import dev_scores, load_trained, model_inputs
+from pipelines.workspace import Workspace
+
+
+def run(config: ExportConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+    """Writes model.onnx, tokenizer.json, input_format.json and variants.json into the folder."""
+    trained = workspace.require("train")
+    model, input_format = load_trained(trained)
+    prepared = load_prepared(workspace.require("prepare"))
+    labels = load_domain(CONFIGS / "domain").labels
+    for name in ("tokenizer.json", "lexicon.json", "input_format.json"):
+        shutil.copyfile(trained / name, folder / name)
+    dev = prepared.messages["dev"][: config.dev_rows]
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        fp32 = Path(scratch) / "fp32.onnx"
+        export_onnx(model, fp32)
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
+        encoder = OnnxEncoder(fp32, folder / "tokenizer.json", folder / "lexicon.json", input_format, threads=config.threads)
+        pairs = model_inputs(dev[:64], input_format) or [(f"{input_format.prefix}你好", "")]
+        difference = check_parity(model, tokenizer, Lexicon.load(folder / "lexicon.json"), encoder, pairs)
+
+        def measure(candidate: OnnxEncoder) -> dict[str, float]:
+            encoded = candidate.encode([row.text for row in dev], [row.history for row in dev])
+            scores = dev_scores(encoded.intent, encoded.emotion, dev, labels) if dev else {}
+            kept = {name: value for name, value in scores.items() if name.endswith("macro_f1")}
+            return kept | _retrieval_quality(candidate, prepared, config.dev_queries)
+
+        chosen, variants = choose_variant(
+            fp32, folder / "tokenizer.json", folder / "lexicon.json", input_format, workplace=Path(scratch), measure=measure, tolerance=config.tolerance,
+            threads=config.threads,
+        )  # fmt: skip
+        shutil.move(str(chosen), folder / "model.onnx")
+    rows = variant_rows(variants)
+    (folder / "variants.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    tracker.table("variants", rows)
+    tracker.metrics({"parity_difference": difference, "chosen_milliseconds": variants[0].milliseconds, "chosen_megabytes": variants[0].megabytes})
+    return {"chosen": variants[0].name, "parity_difference": difference, "variants": rows}
+
+
+def _retrieval_quality(encoder: OnnxEncoder, prepared: Prepared, limit: int) -> dict[str, float]:
+    """Hit@1 of dev queries among the standard questions: enough to compare graphs, at a fraction of the index's cost."""
+    queries = [query for query in prepared.queries["dev"] if query.faq_id is not None][:limit]
+    if not queries:
+        return {}
+    corpus = encoder.encode([entry.question for entry in prepared.entries]).vector
+    vectors = encoder.encode([query.text for query in queries]).vector
+    best = (vectors @ corpus.T).argmax(1)
+    hits = [prepared.entries[index].faq_id == query.faq_id for index, query in zip(best, queries, strict=True)]
+    return {"standard_question_hit_at_1": float(np.mean(hits))}

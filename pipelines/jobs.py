@@ -1,0 +1,70 @@
+"""Runs a job: skips it when its inputs did not change, logs one MLflow run, and puts its folder in place whole."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipelines.config import CONFIG_TYPES, CONFIGS, PrepareConfig, config_hash, load_config
+from pipelines.progress import console
+from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit
+
+# What each step reads of the steps before it.
+_UPSTREAM: dict[str, tuple[str, ...]] = {
+    "prepare": (), "train": ("prepare",), "export": ("train", "prepare"), "index": ("export", "prepare"),
+    "calibrate": ("index", "export", "prepare"), "bundle": ("calibrate", "index", "export"), "evaluate": ("bundle", "prepare"),
+    "promote": ("evaluate",),
+}  # fmt: skip
+
+
+def run_step(
+    name: str, workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = (), force: bool = False
+) -> bool:
+    """Runs one step; returns False if it was fresh and nothing was done.
+
+    Raises:
+        KefuError: As the job says.
+    """
+    config = load_config(CONFIG_TYPES[name], config_path or CONFIGS / f"{name}.yaml", list(overrides))
+    values = config.model_dump(mode="json")
+    upstream = [workspace.facts(step)["fingerprint"] for step in _UPSTREAM[name]]
+    mark = fingerprint(name, values, _inputs(config), upstream)
+    if workspace.is_fresh(name, mark) and not force:
+        console.print(f"[dim]{name}: inputs did not change, skipped[/dim]")
+        return False
+    console.print(f"[bold]{name}[/bold]")
+    started = time.monotonic()
+    job = importlib.import_module(f"pipelines.{name}")
+    from pipelines.tracking import job_run
+
+    tags = {"git_commit": git_commit(), "fingerprint": mark, "config_hash": config_hash(config), "seed": str(values.get("seed", ""))}
+    with job_run(name, values, root=workspace.root, tags=tags) as tracker:
+
+        def fill(folder: Path) -> dict[str, Any]:
+            facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
+            tracker.metrics({"seconds": time.monotonic() - started})
+            return {"run_id": tracker.run_id, "config_hash": config_hash(config), "config": values, **facts}
+
+        workspace.write(name, mark, fill)
+    console.print(f"[green]{name}: done in {time.monotonic() - started:.0f} s[/green]")
+    return True
+
+
+def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool = False) -> None:
+    """Runs every step in order; an override `train.training.epochs=5` names its step first."""
+    for name in STEPS:
+        own = [item.partition(".")[2] for item in overrides if item.partition(".")[0] == name]
+        run_step(name, workspace, overrides=own, force=force)
+
+
+def _inputs(config: BaseModel) -> list[Path]:
+    """The files that a configuration names; the cache and the like are no inputs."""
+    paths = [value for name, value in config if isinstance(value, Path) and name != "cache"]
+    if isinstance(config, PrepareConfig):
+        return [*paths]
+    return paths

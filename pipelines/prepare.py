@@ -1,0 +1,146 @@
+"""prepare: raw logs and knowledge base in, masked, cleaned, deduplicated and split data out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, DatasetDict, disable_progress_bars
+
+from data.dedupe import dedupe_key, near_duplicate_pairs
+from data.errors import DataError
+from data.knowledge import faq_row, read_faq
+from data.masking import mask_pii
+from data.normalise import clean
+from data.readers import read_dialogues, read_json_lines
+from data.split import SPLITS, split_dialogues, user_texts
+from data.types import Dialogue, LabelSet, Speaker
+from models.domain import load_domain
+from pipelines.config import PrepareConfig
+from pipelines.tracking import Run
+from pipelines.workspace import Workspace, tree_hash
+
+
+def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+    """Writes dialogues/, faq.jsonl, faq_queries.jsonl, out_of_scope.jsonl and report.json into the folder."""
+    disable_progress_bars()
+    labels = load_domain(config.domain).labels
+    read = read_dialogues(config.dialogues, labels, on_bad_row=config.on_bad_row)
+    dialogues = drop_copies([_clean(dialogue) for dialogue in read])
+    splits = split_dialogues(dialogues, fractions=config.fractions, seed=config.seed, threshold=config.near_duplicate)
+    _refuse_unlabelled(splits["train"], config.dialogues)
+    splits["train"], leaked = _without_leaks(splits, config.near_duplicate)
+    rows = {name: message_rows(splits[name]) for name in SPLITS}
+    DatasetDict({name: Dataset.from_list(part) for name, part in rows.items() if part}).save_to_disk(str(folder / "dialogues"))
+    entries = [entry for entry in read_faq(config.faq, labels, on_bad_row=config.on_bad_row) if entry.status == "published"]
+    _write(folder / "faq.jsonl", [faq_row(entry) for entry in entries])
+    queries = _labelled_lines(config.faq_queries, {entry.faq_id for entry in entries})
+    held = {dedupe_key(row["text"]) for row in queries}
+    indexed = [question for entry in entries for question in entry.questions if dedupe_key(question) in held]
+    if indexed:
+        raise DataError(f"{config.faq_queries}: {indexed[0]!r} is a question of the knowledge base too; evaluation queries are never indexed")
+    out_of_scope = _labelled_lines(config.out_of_scope, None)
+    _write(folder / "faq_queries.jsonl", queries)
+    _write(folder / "out_of_scope.jsonl", out_of_scope)
+    report = _report(rows, labels) | {
+        "faq_entries": len(entries), "faq_questions": sum(len(entry.questions) for entry in entries), "faq_queries": len(queries),
+        "out_of_scope": len(out_of_scope), "dropped_copies": len(read) - len(dialogues), "dropped_leaking_turns": leaked,
+        "masked_turns": sum("[phone]" in row["text"] or "[address]" in row["text"] for part in rows.values() for row in part),
+    }  # fmt: skip
+    (folder / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
+    tracker.metrics({name: float(value) for name, value in report.items() if isinstance(value, int)})
+    tracker.artifacts(folder / "report.json")
+    inputs = [config.dialogues, config.faq, *(path for path in (config.faq_queries, config.out_of_scope) if path)]
+    return {"data_hashes": {str(path): tree_hash(path) for path in inputs}, "report": report}
+
+
+def drop_copies(dialogues: Sequence[Dialogue]) -> list[Dialogue]:
+    """Returns the dialogues without those whose customer says just what an earlier one's says; held-out ones come first."""
+    order = sorted(range(len(dialogues)), key=lambda index: dialogues[index].split in (None, "train"))
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    for index in order:
+        key = tuple(dedupe_key(text) for text in user_texts(dialogues[index]))
+        # One short greeting alone is what everybody types, not a copy.
+        if key and key in seen and sum(map(len, key)) > 8:
+            continue
+        seen.add(key)
+        kept.append(index)
+    return [dialogues[index] for index in sorted(kept)]
+
+
+def message_rows(dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
+    """Returns one row for each labelled customer turn, with the turns before it."""
+    rows = []
+    for dialogue in dialogues:
+        history: list[dict[str, str]] = []
+        for number, turn in enumerate(dialogue.turns):
+            if turn.speaker is Speaker.USER and turn.intents:
+                rows.append(
+                    {
+                        "id": f"{dialogue.dialogue_id}/{number}", "dialogue_id": dialogue.dialogue_id, "text": turn.text,
+                        "history": list(history[-6:]), "intents": list(turn.intents), "emotion": turn.emotion or "",
+                        "tags": list(turn.tags), "category": dialogue.category, "channel": dialogue.channel,
+                    }
+                )  # fmt: skip
+            history.append({"speaker": turn.speaker.value, "text": turn.text})
+    return rows
+
+
+def _clean(dialogue: Dialogue) -> Dialogue:
+    turns = tuple(replace(turn, text=mask_pii(clean(turn.text)) or turn.text.strip()) for turn in dialogue.turns)
+    return replace(dialogue, turns=turns)
+
+
+def _without_leaks(splits: dict[str, list[Dialogue]], threshold: float) -> tuple[list[Dialogue], int]:
+    """Drops training turns that nearly equal a held-out one; the rest of their dialogue stays."""
+    held = [text for name in ("dev", "test") for dialogue in splits[name] for text in user_texts(dialogue)]
+    places = [(number, place) for number, dialogue in enumerate(splits["train"]) for place in range(len(dialogue.turns))]
+    texts = [splits["train"][number].turns[place].text for number, place in places]
+    leaks = {places[left] for left, _, _ in near_duplicate_pairs(texts, held, threshold=threshold)}
+    kept = []
+    for number, dialogue in enumerate(splits["train"]):
+        turns = tuple(turn for place, turn in enumerate(dialogue.turns) if (number, place) not in leaks)
+        if turns:
+            kept.append(replace(dialogue, turns=turns))
+    return kept, len(leaks)
+
+
+def _refuse_unlabelled(dialogues: Sequence[Dialogue], path: Path) -> None:
+    if not any(turn.intents for dialogue in dialogues for turn in dialogue.turns):
+        raise DataError(f"{path}: no customer turn of the training split carries an intent; label some turns, see README")
+
+
+def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[str, Any]]:
+    if path is None:
+        return []
+    rows = []
+    for where, raw in read_json_lines(path):
+        text = raw.get("text")
+        if "__error__" in raw or not isinstance(text, str) or raw.get("split") not in SPLITS:
+            raise DataError(raw.get("__error__") or f"{where}: expected text and split (one of {', '.join(SPLITS)}); correct the line")
+        if faq_ids is not None and raw.get("faq_id") is not None and raw["faq_id"] not in faq_ids:
+            raise DataError(f"{where}: faq_id {raw['faq_id']!r} is not in the knowledge base; correct it")
+        rows.append({**raw, "text": mask_pii(clean(text))})
+    return rows
+
+
+def _report(rows: dict[str, list[dict[str, Any]]], labels: LabelSet) -> dict[str, Any]:
+    everything = [row for part in rows.values() for row in part]
+    return {
+        "turns": len(everything),
+        "dialogues": len({row["dialogue_id"] for row in everything}),
+        **{f"turns_{name}": len(part) for name, part in rows.items()},
+        "intents": {code: sum(row["intents"][0] == code for row in everything) for code in labels.intents},
+        "emotions": dict(Counter(row["emotion"] for row in everything)),
+        "tags": dict(Counter(tag for row in everything for tag in row["tags"])),
+        "several_intents": sum(len(row["intents"]) > 1 for row in everything),
+    }
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

@@ -1,0 +1,75 @@
+"""Reads what `prepare` wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import DatasetDict
+
+from data.knowledge import faq_entry
+from data.types import FaqEntry, Speaker, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A labelled customer turn with the turns before it."""
+
+    row_id: str
+    text: str
+    history: tuple[Utterance, ...]
+    intents: tuple[str, ...]
+    emotion: str
+    tags: tuple[str, ...]
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaqQuery:
+    """A question and the entry that answers it, None if none does."""
+
+    text: str
+    faq_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfScopeText:
+    """A message that a shop cannot answer: `near`, `far` or `gibberish`."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of all splits."""
+
+    messages: dict[str, list[Message]]
+    entries: list[FaqEntry]
+    queries: dict[str, list[FaqQuery]]
+    out_of_scope: dict[str, list[OutOfScopeText]]
+
+
+def load_prepared(folder: Path) -> Prepared:
+    """Returns the prepared data of a folder."""
+    dataset = DatasetDict.load_from_disk(str(folder / "dialogues"))
+    entries = [faq_entry(row, f"faq.jsonl:{number}") for number, row in enumerate(_lines(folder / "faq.jsonl"), 1)]
+    queries: dict[str, list[FaqQuery]] = {"train": [], "dev": [], "test": []}
+    for row in _lines(folder / "faq_queries.jsonl"):
+        queries[row["split"]].append(FaqQuery(row["text"], row["faq_id"]))
+    out_of_scope: dict[str, list[OutOfScopeText]] = {"train": [], "dev": [], "test": []}
+    for row in _lines(folder / "out_of_scope.jsonl"):
+        out_of_scope[row["split"]].append(OutOfScopeText(row["text"], row.get("kind", "")))
+    messages = {name: [_message(row) for row in dataset[name]] if name in dataset else [] for name in ("train", "dev", "test")}
+    return Prepared(messages, entries, queries, out_of_scope)
+
+
+def _message(row: dict[str, Any]) -> Message:
+    history = tuple(Utterance(Speaker(turn["speaker"]), turn["text"]) for turn in row["history"])
+    return Message(row["id"], row["text"], history, tuple(row["intents"]), row["emotion"], tuple(row["tags"]), row["category"])
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,78 @@
+"""promote: registers the candidate, and makes it the champion that serving follows if it passes its gates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from data.errors import GateError
+from models.bundle import BundleManifest, load_bundle, read_manifest, write_directory
+from pipelines.config import PromoteConfig
+from pipelines.progress import console
+from pipelines.tracking import Run, register_bundle
+from pipelines.workspace import Workspace, write_text_atomically
+
+
+def run(config: PromoteConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+    """Publishes the evaluated bundle under artifacts/bundles and points `current` at it.
+
+    Raises:
+        GateError: A gate was missed, or an intent's recall fell too far against the champion; the old one keeps serving.
+    """
+    evaluated = workspace.require("evaluate")
+    results = json.loads((evaluated / "results.json").read_text(encoding="utf-8"))
+    manifest = read_manifest(evaluated / "candidate")
+    problems = [f"{gate['gate']} is {gate['reached']}, expected {gate['at_least']} or more" for gate in results["gates"] if not gate["passed"]]
+    problems += _regressions(results, _champion_results(workspace), config)
+    version = register_bundle(
+        evaluated / "candidate", root=workspace.root, alias=None if problems else "champion", metrics=results["headline"]
+    )
+    tracker.metrics({"promoted": 0.0 if problems else 1.0})
+    if problems:
+        raise GateError(
+            f"bundle {manifest.bundle_version} (registered as version {version}) is not promoted: {'; '.join(problems)}; "
+            "mend the data or the configuration, or lower the gate in configs/evaluate.yaml knowingly"
+        )
+    publish(evaluated / "candidate", manifest, workspace)
+    shutil.copyfile(evaluated / "results.json", folder / "results.json")
+    _forget_old(workspace, config.keep)
+    console.print(f"  champion is now bundle {manifest.bundle_version} (registry version {version})")
+    return {"bundle_version": manifest.bundle_version, "registry_version": version}
+
+
+def publish(candidate: Path, manifest: BundleManifest, workspace: Workspace) -> None:
+    """Copies a bundle among the published ones, verifies the copy, and moves the `current` pointer to it."""
+    target = workspace.bundles / manifest.bundle_version
+    if not target.exists():
+        write_directory(target, lambda folder: shutil.copytree(candidate, folder, dirs_exist_ok=True))
+    load_bundle(target)
+    write_text_atomically(workspace.current, manifest.bundle_version + "\n")
+
+
+def _champion_results(workspace: Workspace) -> dict[str, Any] | None:
+    path = workspace.step("promote") / "results.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _regressions(results: dict[str, Any], champion: dict[str, Any] | None, config: PromoteConfig) -> list[str]:
+    """Intents whose recall fell by more than the configured amount, on as many test rows as it takes to tell."""
+    if champion is None:
+        return []
+    before = {row["label"]: row for row in champion["intent"]["per_class"]}
+    problems = []
+    for row in results["intent"]["per_class"]:
+        old = before.get(row["label"])
+        comparable = old is not None and min(row["n"], old["n"]) >= config.min_support
+        if comparable and old["recall"] - row["recall"] > config.max_recall_drop:
+            problems.append(f"recall on {row['label']} fell from {old['recall']} to {row['recall']} (n={row['n']})")
+    return problems
+
+
+def _forget_old(workspace: Workspace, keep: int) -> None:
+    current = workspace.current.read_text(encoding="utf-8").strip()
+    folders = [path for path in workspace.bundles.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
+        if folder.name != current:
+            shutil.rmtree(folder)

@@ -1,0 +1,232 @@
+"""train: fine-tunes the trunk and its heads on all tasks at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from safetensors.torch import save_model
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import mine_hard_negatives
+from sklearn.metrics import f1_score
+
+from data.types import FaqEntry, LabelSet
+from models.base_encoder import BaseEncoder, load_base_encoder
+from models.domain import load_domain
+from models.inputs import InputFormat, context_text, message_text
+from models.lexical import Lexicon
+from models.lexical_training import best_share, fit_weights, matrix
+from models.network import CustomerServiceModel, LexicalHead
+from models.settings import TrainingSettings
+from models.training import EntryQuestions, StepReport, TrainingRow, fit, predict
+from pipelines.config import CONFIGS, TrainConfig
+from pipelines.prepared import Message, OutOfScopeText, load_prepared
+from pipelines.progress import progress_bar
+from pipelines.tracking import Run
+from pipelines.workspace import Workspace
+
+_LOG_EVERY = 10  # steps between two points of the loss curves
+_MINED = 3  # confusable entries kept for each entry
+
+
+def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+    """Writes model.safetensors, network.json, tokenizer.json, input_format.json and curves.json into the folder."""
+    prepared = load_prepared(workspace.require("prepare"))
+    labels = load_domain(CONFIGS / "domain").labels
+    settings, input_format = config.settings(), config.input.build()
+    torch.set_num_threads(config.threads)
+    base = load_base_encoder(config.base_encoder, cache=config.cache)
+    base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
+    model = build_network(base, labels, settings)
+    rows = training_rows(prepared.messages["train"], prepared.out_of_scope["train"], labels, input_format)
+    entries = entry_questions(prepared.entries, base, labels, input_format)
+    dev = prepared.messages["dev"]
+    dev_pairs = model_inputs(dev, input_format)
+    curves: list[dict[str, float]] = []
+
+    def evaluate(epoch: int) -> float:
+        outputs = predict(model, base.tokenizer, dev_pairs)
+        scores = dev_scores(outputs[1], outputs[3], dev, labels)
+        tracker.metrics({f"dev_{name}": value for name, value in scores.items()}, step=epoch)
+        curves.append({"epoch": epoch, **scores})
+        logging.getLogger(__name__).info("epoch %d: %s", epoch, scores)
+        return scores["intent_macro_f1"] + scores["emotion_macro_f1"] if config.early_stopping else float(epoch)
+
+    with progress_bar("train") as bar:
+
+        def on_step(report: StepReport) -> None:
+            bar.update(report.step, report.steps, f"epoch {report.epoch}  loss {sum(report.losses.values()):.3f}")
+            if report.step % _LOG_EVERY == 0:
+                tracker.metrics({f"loss_{name}": value for name, value in report.losses.items()}, step=report.step)
+
+        fit(model, base.tokenizer, rows, entries, settings, on_step=on_step, evaluate=evaluate if dev else None)
+    lexicon, wide = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels)
+    lexicon.save(folder / "lexicon.json")
+    if dev:
+        outputs = predict(model, base.tokenizer, dev_pairs, lexicon)
+        scores = dev_scores(outputs[1], outputs[3], dev, labels)
+        tracker.metrics({f"dev_with_ngrams_{name}": value for name, value in scores.items()})
+        curves.append({"epoch": settings.epochs + 1, **scores, **wide})
+    save_model(model, str(folder / "model.safetensors"))
+    base.trunk.config.save_pretrained(folder / "trunk")
+    base.tokenizer.save(str(folder / "tokenizer.json"))
+    shape = {"intents": len(labels.intents), "emotions": len(labels.emotions), "segments": base.segments, "dropout": settings.dropout}
+    (folder / "network.json").write_text(json.dumps(shape), encoding="utf-8")
+    (folder / "input_format.json").write_text(json.dumps(asdict(input_format)), encoding="utf-8")
+    (folder / "curves.json").write_text(json.dumps(curves, indent=1), encoding="utf-8")
+    tracker.artifacts(folder / "curves.json")
+    return {"label_fingerprint": labels.fingerprint, "rows": len(rows), "dev": curves[-1] if curves else {}}
+
+
+def build_network(base: BaseEncoder, labels: LabelSet, settings: TrainingSettings) -> CustomerServiceModel:
+    """Returns an untrained network over a base encoder."""
+    return CustomerServiceModel(
+        base.trunk, intents=len(labels.intents), emotions=len(labels.emotions), segments=base.segments, dropout=settings.dropout
+    )
+
+
+def fit_lexical(
+    model: CustomerServiceModel, base: BaseEncoder, rows: Sequence[TrainingRow], entries: Sequence[EntryQuestions],
+    dev: Sequence[Message], dev_pairs: Sequence[tuple[str, str]], labels: LabelSet,
+) -> tuple[Lexicon, dict[str, float]]:  # fmt: skip
+    """Fits the network's wide part on the training rows, and its share of each output on the dev split."""
+    pairs = [(row.message, row.context) for row in rows] + [(text, "") for entry in entries for text in entry.messages]
+    carried = [row.intents for row in rows] + [(entry.intent,) for entry in entries for _ in entry.messages]
+    lexicon = Lexicon.fit(pairs)
+    intents = np.array([[label in own for label in range(len(labels.intents))] for own in carried])
+    felt = [row for row in rows if row.emotion >= 0]
+    emotions = np.array([[label == row.emotion for label in range(len(labels.emotions))] for row in felt])
+    weights = [fit_weights(lexicon, pairs, intents), fit_weights(lexicon, [(row.message, row.context) for row in felt], emotions)]
+    both = np.concatenate(weights, axis=1)
+    shares = {"intent": 2.0, "presence": 2.0, "emotion": 2.0}
+    if dev:
+        deep, wide = predict(model, base.tokenizer, dev_pairs), np.asarray(matrix(lexicon, dev_pairs) @ both)
+        count = len(labels.intents)
+        shares["intent"] = best_share(deep[1], wide[:, :count], np.array([labels.intents.index(row.intents[0]) for row in dev]))
+        shares["presence"] = shares["intent"]
+        known = [number for number, row in enumerate(dev) if row.emotion]
+        truth = np.array([labels.emotions.index(dev[number].emotion) for number in known])
+        shares["emotion"] = best_share(deep[3][known], wide[known, count:], truth)
+    model.lexical.set(torch.from_numpy(both), list(shares.values()))
+    return lexicon, {f"share_{name}": value for name, value in shares.items()}
+
+
+def model_inputs(messages: Sequence[Message], input_format: InputFormat) -> list[tuple[str, str]]:
+    """Returns (message, context) pairs as the network reads them."""
+    return [(message_text(row.text, input_format), context_text(row.text, row.history, input_format)) for row in messages]
+
+
+def training_rows(
+    messages: Sequence[Message], out_of_scope: Sequence[OutOfScopeText], labels: LabelSet, input_format: InputFormat
+) -> list[TrainingRow]:
+    """Returns labelled messages and out-of-scope ones as the training loop takes them."""
+    rows = [
+        TrainingRow(
+            text, context, tuple(labels.intents.index(code) for code in row.intents),
+            labels.emotions.index(row.emotion) if row.emotion else -1,
+        )
+        for (text, context), row in zip(model_inputs(messages, input_format), messages, strict=True)
+    ]  # fmt: skip
+    return rows + [TrainingRow(message_text(row.text, input_format), "", (), -1) for row in out_of_scope]
+
+
+def entry_questions(
+    entries: Sequence[FaqEntry], base: BaseEncoder, labels: LabelSet, input_format: InputFormat
+) -> list[EntryQuestions]:
+    """Returns the questions of each entry with the entries that the base encoder takes for it (mined hard negatives)."""
+    texts = [tuple(message_text(question, input_format) for question in entry.questions) for entry in entries]
+    neighbours = mine_neighbours(texts, base) if len(entries) > _MINED + 1 else [()] * len(entries)
+    return [
+        EntryQuestions(messages, labels.intents.index(entry.intent), near)
+        for messages, entry, near in zip(texts, entries, neighbours, strict=True)
+    ]
+
+
+def mine_neighbours(texts: Sequence[Sequence[str]], base: BaseEncoder) -> list[tuple[int, ...]]:
+    """Returns for each entry the entries whose standard question is nearest to one of its own, by the base encoder."""
+    owner = {messages[0]: number for number, messages in reversed(list(enumerate(texts)))}
+    pairs = [(messages[place], messages[0]) for messages in texts for place in range(1, min(4, len(messages)))]
+    if not pairs:
+        return [()] * len(texts)
+    dataset = Dataset.from_dict({"anchor": [anchor for anchor, _ in pairs], "positive": [positive for _, positive in pairs]})
+    mined = mine_hard_negatives(
+        dataset, as_sentence_transformer(base), corpus=[messages[0] for messages in texts], num_negatives=1, range_max=4,
+        sampling_strategy="top", output_format="triplet", verbose=False,
+    )  # fmt: skip
+    found: list[dict[int, None]] = [{} for _ in texts]
+    for row in mined:
+        entry, near = owner[row["positive"]], owner[row["negative"]]
+        if entry != near:
+            found[entry][near] = None
+    return [tuple(near)[:_MINED] for near in found]
+
+
+def as_sentence_transformer(base: BaseEncoder) -> SentenceTransformer:
+    """Returns the base encoder with mean pooling as sentence-transformers knows it; it shares the weights."""
+    return SentenceTransformer(modules=[_TrunkModule(base)], device="cpu")
+
+
+class _TrunkModule(torch.nn.Module):
+    """The trunk as the one module of a SentenceTransformer."""
+
+    def __init__(self, base: BaseEncoder) -> None:
+        super().__init__()
+        self.trunk = base.trunk
+        self._tokenizer = base.tokenizer
+        self.max_seq_length = 192
+        self.modalities = ["text"]
+
+    def tokenize(self, texts: list[str], **_: object) -> dict[str, torch.Tensor]:
+        encodings = [self._tokenizer.encode(text) for text in texts]
+        ids = [torch.tensor(encoding.ids) for encoding in encodings]
+        mask = [torch.ones(len(encoding.ids), dtype=torch.int64) for encoding in encodings]
+        padded = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=1)
+        return {"input_ids": padded, "attention_mask": torch.nn.utils.rnn.pad_sequence(mask, batch_first=True)}
+
+    preprocess = tokenize
+
+    def forward(self, features: dict[str, torch.Tensor], **_: object) -> dict[str, torch.Tensor]:
+        hidden = self.trunk(input_ids=features["input_ids"], attention_mask=features["attention_mask"])[0]
+        mask = features["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+        vectors = (hidden * mask).sum(1) / mask.sum(1)
+        return {**features, "sentence_embedding": torch.nn.functional.normalize(vectors, dim=-1)}
+
+
+def dev_scores(
+    intent_logits: NDArray[np.float32], emotion_logits: NDArray[np.float32], messages: Sequence[Message], labels: LabelSet
+) -> dict[str, float]:
+    """Returns accuracy and macro-F1 of intent (main one) and emotion, in [0, 1]."""
+    intents = [labels.intents.index(row.intents[0]) for row in messages]
+    felt = [number for number, row in enumerate(messages) if row.emotion]
+    emotions = [labels.emotions.index(messages[number].emotion) for number in felt]
+    predicted, predicted_emotion = intent_logits.argmax(1), emotion_logits[felt].argmax(1)
+    return {
+        "intent_accuracy": float(np.mean(predicted == intents)),
+        "intent_macro_f1": float(f1_score(intents, predicted, average="macro", zero_division=0)),
+        "emotion_accuracy": float(np.mean(predicted_emotion == emotions)),
+        "emotion_macro_f1": float(f1_score(emotions, predicted_emotion, average="macro", zero_division=0)),
+    }
+
+
+def load_trained(folder: Path) -> tuple[CustomerServiceModel, InputFormat]:
+    """Returns the network that `train` saved, in evaluation mode, and how to feed it."""
+    from safetensors.torch import load_model
+    from transformers import AutoConfig, AutoModel
+
+    shape = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+    config = AutoConfig.from_pretrained(folder / "trunk")
+    options = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
+    rows = len(Lexicon.load(folder / "lexicon.json").idf)
+    model = CustomerServiceModel(AutoModel.from_config(config, **options), **shape)
+    model.lexical = LexicalHead(rows, shape["intents"], shape["emotions"])
+    load_model(model, str(folder / "model.safetensors"))
+    return model.eval(), InputFormat(**json.loads((folder / "input_format.json").read_text(encoding="utf-8")))
+

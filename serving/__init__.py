@@ -1,0 +1,1 @@
+"""The service: HTTP schema, conversation state, errors, metrics, the web page. Imports models and data, never pipelines."""

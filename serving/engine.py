@@ -1,0 +1,127 @@
+"""What the service does with a request, without HTTP: one thread at a time, one encoder pass a message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from data.types import Speaker, Utterance
+from models.analysis import Conversation, Customer, Decision, Order
+from models.analyzer import Request
+from models.policy import Circumstances, advance, decide
+from serving.answers import chat_answer, scores
+from serving.bundles import Brain
+from serving.conversations import ConversationStore, Remembered, fit_to
+from serving.errors import StateError, field_error
+from serving.schema import ChatAnswer, ChatRequest, MessageIn, Scores, TurnIn
+
+_ATTEMPTS = 20  # another worker must win each of them, for one conversation, within milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class ChatResult:
+    """A finished /chat.
+
+    Attributes:
+        body: The answer as JSON.
+        answer: The answer itself; None when it was stored before and is sent again.
+    """
+
+    body: str
+    answer: ChatAnswer | None
+
+
+class Engine:
+    """Answers messages with the brain it holds. `brain` may be replaced at any time, between two messages."""
+
+    def __init__(self, brain: Brain, store: ConversationStore, *, opening_hours: bool = False) -> None:
+        self.brain = brain
+        self._store = store
+        self._opening_hours = opening_hours
+
+    def chat(self, request: ChatRequest, *, request_id: str, started: float) -> ChatResult:
+        """Returns the answer to a message and remembers the conversation.
+
+        Args:
+            request: The message.
+            request_id: Names this call.
+            started: `time.perf_counter()` when the request came.
+
+        Raises:
+            InputError: The text is empty or cannot be read.
+            StateError: The conversation cannot be read or written.
+        """
+        for _ in range(_ATTEMPTS):
+            brain = self.brain
+            before = self._store.get(request.conversation_id)  # first, so that no answer can slip in after the next line
+            if request.message_id is not None:
+                stored = self._store.answered(request.conversation_id, request.message_id)
+                if stored is not None:
+                    return ChatResult(stored, None)
+            conversation = fit_to(before, brain.bundle)
+            history = conversation.turns if request.history is None else _utterances(request.history)
+            analysis = brain.analyzer.analyze([Request(request.text, history)])[0]
+            decision = decide(analysis, conversation, self._circumstances(request), brain.knowledge)
+            turn = before.turn + 1
+            answer = chat_answer(
+                analysis, decision, brain.bundle, conversation_id=request.conversation_id, turn=turn, request_id=request_id,
+                latency_ms=_milliseconds(started),
+            )  # fmt: skip
+            after = Remembered(advance(conversation, analysis, decision), turn, space=brain.space)
+            body = answer.model_dump_json()
+            if self._store.save(before, after, message_id=request.message_id, answer=body):
+                return ChatResult(body, answer)
+        raise StateError("this conversation is changed by too many requests at once; send its messages one after another")
+
+    def score(self, messages: Sequence[object], *, request_id: str) -> list[Scores | Exception]:
+        """Returns the scores of each message, in order, or the error in its place. Keeps no state."""
+        return [self._score_one(message, request_id) for message in messages]
+
+    def release(self, conversation_id: str) -> bool:
+        """Gives a conversation back to the bot; returns whether a person had it.
+
+        Raises:
+            StateError: The conversation cannot be read or written.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self._store.get(conversation_id)
+            if not before.conversation.handed_off:
+                return False
+            state = before.conversation
+            freed = Conversation(state.conversation_id, state.turns, state.past, tried=state.tried)
+            if self._store.save(before, Remembered(freed, before.turn, space=before.space)):
+                return True
+        raise StateError("this conversation is changed by too many requests at once; release it again")
+
+    def _score_one(self, message: object, request_id: str) -> Scores | Exception:
+        started, brain = time.perf_counter(), self.brain
+        try:
+            request = MessageIn.model_validate(message)
+            analysis = brain.analyzer.analyze([Request(request.text, _utterances(request.history or ()))])[0]
+            decision: Decision = decide(analysis, Conversation(), self._circumstances(request), brain.knowledge)
+            return scores(analysis, decision, brain.bundle, request_id=request_id, latency_ms=_milliseconds(started))
+        except ValidationError as error:
+            return field_error(error)
+        except Exception as error:  # one bad message must not cost the others their scores
+            return error
+
+    def _circumstances(self, request: MessageIn) -> Circumstances:
+        customer, order = request.customer, request.order
+        return Circumstances(
+            customer=Customer() if customer is None else Customer(customer.tier, customer.orders),
+            order=Order() if order is None else Order(order.status, order.risk),
+            waiting_seconds=request.waiting_seconds,
+            now=datetime.now(UTC) if self._opening_hours else None,
+        )
+
+
+def _utterances(turns: Sequence[TurnIn]) -> tuple[Utterance, ...]:
+    return tuple(Utterance(Speaker(turn.speaker), turn.text) for turn in turns)
+
+
+def _milliseconds(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,93 @@
+"""The BentoML service: `bentoml serve serving.service:Kefu`, or `python -m serving`, which checks first."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+import bentoml
+
+from data.errors import KefuError
+from serving import logs
+from serving.app import Api
+from serving.bundles import check_files, current_identity, load_brain
+from serving.conversations import SqliteConversations
+from serving.engine import Engine
+from serving.headers import SecurityHeaders
+from serving.metrics import Metrics
+from serving.rate import RateLimit
+from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+settings = Settings.from_environment()
+# Paths, metrics and log lines are ours, not BentoML's: its API methods give errors in three shapes of their own, its metrics
+# make a series of every path that a stranger tries, and its access log is not JSON.
+api = Api(settings)
+
+
+@bentoml.service(name="kefu", workers=settings.workers, metrics={"enabled": False}, logging={"access": {"enabled": False}})
+@bentoml.asgi_app(api, path="/")
+class Kefu:
+    """Chinese e-commerce customer service: intent, emotion, priority and answers. POST /chat, POST /score, GET /."""
+
+    def __init__(self) -> None:
+        logs.configure(settings.log_level)
+        store = SqliteConversations(settings.state, days=settings.state_days)
+        self.engine = Engine(load_brain(settings), store, opening_hours=settings.opening_hours)
+        self.metrics = Metrics()
+        api.start(self.engine, self.metrics, RateLimit(settings.state, per_minute=settings.rate))
+        _settle()
+        logger.info("ready", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
+
+    @staticmethod
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    def check() -> None:
+        """Refuses to start workers that could only die, one after another."""
+        check_files(settings)
+        SqliteConversations(settings.state, days=settings.state_days).close()
+
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def watch(self) -> None:
+        """Begins to follow the `current` pointer."""
+        if settings.reload_seconds > 0:
+            self._watching = asyncio.create_task(self._follow())
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    async def finish(self) -> None:
+        """Ends what `watch` began, and waits for the work under way."""
+        if settings.reload_seconds > 0:
+            self._watching.cancel()
+        await api.close()
+
+    async def _follow(self) -> None:
+        failed: tuple[str, str] | None = None
+        while True:
+            await asyncio.sleep(settings.reload_seconds)
+            identity = None
+            try:
+                identity = await asyncio.to_thread(current_identity, settings)
+                if identity == self.engine.brain.identity or str(identity) == (failed or ("",))[0]:
+                    continue
+                self.engine.brain = await asyncio.to_thread(load_brain, settings)
+            except KefuError as error:  # the bundle that is loaded goes on answering
+                if failed != (str(identity), str(error)):
+                    failed = (str(identity), str(error))
+                    self.metrics.reload("failed")
+                    logger.error("the current bundle cannot be loaded, the old one stays: %s", error)
+                continue
+            failed = None
+            self.metrics.reload("ok")
+            _settle()
+            logger.info("changed bundle", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
+
+
+Kefu.add_asgi_middleware(SecurityHeaders)  # type: ignore[attr-defined]
+
+
+def _settle() -> None:
+    """Takes what was loaded out of the garbage collector's sight: its full passes are what made the slowest answers."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)

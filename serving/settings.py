@@ -1,0 +1,146 @@
+"""What a deployment may change, from environment variables only."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from data.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[1]  # the repository, or `src` within a Bento
+_Number = TypeVar("_Number", int, float)
+_SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The deployment.
+
+    Attributes:
+        bundle: KEFU_BUNDLE, a bundle's directory; it wins over `bundles`.
+        bundles: KEFU_BUNDLES, a folder of bundles with a text file `current` that holds the name of one of them.
+        state: KEFU_STATE, the SQLite file of conversations.
+        host: KEFU_HOST, an IP address or a name that resolves to one.
+        port: KEFU_PORT.
+        workers: KEFU_WORKERS, processes; each takes one core and about 250 MB.
+        max_body: KEFU_MAX_BODY, bytes of a request.
+        rate: KEFU_RATE, requests a minute and client; 0 is no limit.
+        state_days: KEFU_STATE_DAYS, days after its last message that a conversation is forgotten.
+        queue: KEFU_QUEUE, pieces of work that may wait in a worker before it answers 503.
+        reload_seconds: KEFU_RELOAD_SECONDS, how often a worker looks whether `current` names another bundle; 0 is never.
+        opening_hours: KEFU_OPENING_HOURS, on or off: whether a handoff outside opening hours takes a message instead.
+        log_level: KEFU_LOG_LEVEL, INFO (a line a request) or WARNING.
+    """
+
+    bundle: Path | None = None
+    bundles: Path = ROOT / "artifacts" / "bundles"
+    state: Path = ROOT / "artifacts" / "state.db"
+    host: str = "127.0.0.1"
+    port: int = 3000
+    workers: int = 2
+    max_body: int = 1024 * 1024
+    rate: int = 0
+    state_days: float = 7.0
+    queue: int = 256
+    reload_seconds: float = 10.0
+    opening_hours: bool = False
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Returns the settings that the environment asks for; paths come out absolute.
+
+        Raises:
+            ConfigError: A variable has a value that it cannot have.
+        """
+        read = _Reader(environment)
+        default = cls()
+        return cls(
+            bundle=read.path("KEFU_BUNDLE", None),
+            bundles=read.path("KEFU_BUNDLES", default.bundles) or default.bundles,
+            state=read.path("KEFU_STATE", default.state) or default.state,
+            host=read.text("KEFU_HOST", default.host),
+            port=read.whole("KEFU_PORT", default.port, 1, 65535),
+            workers=read.whole("KEFU_WORKERS", default.workers, 1, 256),
+            max_body=read.whole("KEFU_MAX_BODY", default.max_body, 1024, 1024**3),
+            rate=read.whole("KEFU_RATE", default.rate, 0, 10**9),
+            state_days=read.number("KEFU_STATE_DAYS", default.state_days, 1e-5, 3650),
+            queue=read.whole("KEFU_QUEUE", default.queue, 1, 10**6),
+            reload_seconds=read.number("KEFU_RELOAD_SECONDS", default.reload_seconds, 0, 86400),
+            opening_hours=read.switch("KEFU_OPENING_HOURS", default=default.opening_hours),
+            log_level=read.choice("KEFU_LOG_LEVEL", default.log_level, ("DEBUG", "INFO", "WARNING", "ERROR")),
+        )
+
+    def to_environment(self) -> dict[str, str]:
+        """Returns the variables with which another process, in whatever directory, reads equal settings."""
+        values = {
+            "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_HOST": self.host, "KEFU_PORT": self.port,
+            "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body, "KEFU_RATE": self.rate,
+            "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_RELOAD_SECONDS": self.reload_seconds,
+            "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
+        }  # fmt: skip
+        if self.bundle is not None:
+            values["KEFU_BUNDLE"] = self.bundle
+        return {name: str(value) for name, value in values.items()}
+
+
+def ip_address(host: str) -> str:
+    """Returns the IP address that a host name means (BentoML binds addresses only).
+
+    Raises:
+        ConfigError: The name does not resolve.
+    """
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise ConfigError(f"KEFU_HOST is {host!r}, which does not resolve ({error}); use an address such as 127.0.0.1") from error
+
+
+class _Reader:
+    """Reads one variable at a time; an empty one counts as unset."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str, default: str) -> str:
+        return self._environment.get(name, "").strip() or default
+
+    def path(self, name: str, default: Path | None) -> Path | None:
+        value = self.text(name, "")
+        return Path(value).expanduser().absolute() if value else default
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        return self._bounded(name, default, low, high, int, "a whole number")
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        return self._bounded(name, default, low, high, float, "a number")
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        value = self.text(name, "on" if default else "off").lower()
+        if value not in _SWITCH:
+            raise ConfigError(f"{name} is {value!r}, expected on or off; correct or unset it")
+        return _SWITCH[value]
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default).upper()
+        if value not in allowed:
+            raise ConfigError(f"{name} is {value!r}, expected one of {', '.join(allowed)}; correct or unset it")
+        return value
+
+    def _bounded(
+        self, name: str, default: _Number, low: _Number, high: _Number, kind: Callable[[str], _Number], words: str
+    ) -> _Number:
+        value = self.text(name, "")
+        if not value:
+            return default
+        try:
+            number = kind(value)
+        except ValueError:
+            number = None
+        if number is None or not low <= number <= high:  # a NaN is not between anything
+            raise ConfigError(f"{name} is {value!r}, expected {words} from {low} to {high}; correct or unset it")
+        return number
