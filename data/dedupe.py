@@ -57,7 +57,7 @@ def near_duplicate_pairs(
         for gram in grams:
             for right_index in holders[gram]:
                 shared[right_index] += 1
-        for right_index, count in shared.items():
+        for right_index, count in sorted(shared.items()):
             similarity = count / (len(grams) + len(right_sets[right_index]) - count)
             if similarity >= threshold:
                 pairs.append((left_index, right_index, similarity))

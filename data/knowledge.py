@@ -77,15 +77,16 @@ def faq_entry(raw: dict[str, Any], where: str, labels: LabelSet | None = None) -
         raise DataError(raw["__error__"])
     unknown = set(raw) - _FIELDS
     if unknown:
-        raise DataError(f"{where}: unknown fields {', '.join(sorted(map(str, unknown)))}; known are {', '.join(sorted(_FIELDS))}")
+        known = ", ".join(sorted(_FIELDS))
+        raise DataError(f"{where}: unknown fields {', '.join(sorted(map(str, unknown)))}, expected {known}; correct or remove them")
     raw_id = raw.get("faq_id") if raw.get("id") in (None, "") else raw["id"]
     faq_id = str(raw_id).strip() if isinstance(raw_id, str | int) else ""
-    texts = {name: _text(raw.get(name), name, where) for name in ("question", "answer", "intent")}
+    texts: dict[str, Any] = {name: _text(raw.get(name), name, where) for name in ("question", "answer", "intent")}
     if not faq_id:
         raise DataError(f"{where}: id is {raw_id!r}, expected a unique name; add it")
     if labels is not None and texts["intent"] not in labels.intents:
         raise DataError(f"{where}: intent {texts['intent']!r} is not in the domain pack; correct it or add the intent")
-    lists = {name: _list(raw.get(name), name, where) for name in _LISTS}
+    lists: dict[str, Any] = {name: _list(raw.get(name), name, where) for name in _LISTS}
     status = str(raw.get("status") or "published")
     if status not in _STATUSES:
         raise DataError(f"{where}: status is {status!r}, expected one of {', '.join(_STATUSES)}; correct it")
@@ -104,7 +105,7 @@ def faq_row(entry: FaqEntry) -> dict[str, Any]:
 class _YamlLoader(yaml.SafeLoader):
     """Safe, and leaves dates as texts, so that 2026-02-30 is reported with its entry."""
 
-    yaml_constructors: ClassVar[dict[str, Any]] = {
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {
         **yaml.SafeLoader.yaml_constructors, "tag:yaml.org,2002:timestamp": yaml.SafeLoader.construct_yaml_str,
     }  # fmt: skip
 
@@ -125,7 +126,7 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _yaml_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        document = yaml.load(read_text(file), Loader=_YamlLoader)
+        document = _YamlLoader(read_text(file)).get_single_data()
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:  # `!!bool 是` is a KeyError
         raise DataError(f"{file}: not valid YAML ({error}); correct the file") from error
     if not isinstance(document, list):

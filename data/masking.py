@@ -75,7 +75,7 @@ def mask_pii(text: str) -> str:
     return "".join([*pieces, text[cursor:]])
 
 
-def _always(text: str, match: re.Match[str]) -> bool:
+def _always(_text: str, _match: re.Match[str]) -> bool:
     return True
 
 

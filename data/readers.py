@@ -91,9 +91,9 @@ def read_json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             yield where, {"__error__": f"{where}: not valid JSON ({reason}); correct the line"}
             continue
-        yield where, value if isinstance(value, dict) else {
-            "__error__": f"{where}: got a JSON {type(value).__name__}, expected an object; correct the line"
-        }
+        if not isinstance(value, dict):
+            value = {"__error__": f"{where}: got a JSON {type(value).__name__}, expected an object; correct the line"}
+        yield where, value
 
 
 def read_csv_rows(file: Path, *, required: Iterable[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:

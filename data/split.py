@@ -86,10 +86,8 @@ def _labels(group: Sequence[Dialogue]) -> Counter[str]:
     return Counter(intent for dialogue in group for turn in dialogue.turns for intent in turn.intents[:1])
 
 
-def _stratify(
-    groups: list[list[Dialogue]], fractions: tuple[float, float, float], seed: int
-) -> dict[str, list[Dialogue]]:
-    random.Random(seed).shuffle(groups)
+def _stratify(groups: list[list[Dialogue]], fractions: tuple[float, float, float], seed: int) -> dict[str, list[Dialogue]]:
+    random.Random(seed).shuffle(groups)  # noqa: S311 - reproducible, not secret
     totals: Counter[str] = Counter()
     for group in groups:
         totals.update(_labels(group))

@@ -103,6 +103,4 @@ class LabelSet:
                     "add it to configs/domain/intents.yaml or map it"
                 )
         if utterance.emotion is not None and utterance.emotion not in self.emotions:
-            raise LabelError(
-                f"emotion {utterance.emotion!r} at {where} is not one of {', '.join(self.emotions)}; correct the row"
-            )
+            raise LabelError(f"emotion {utterance.emotion!r} at {where} is not one of {', '.join(self.emotions)}; correct the row")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class Variant:
 def export_onnx(model: CustomerServiceModel, path: Path) -> None:
     """Writes the float32 graph: the arguments of the network's forward in, its four outputs out."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # about branches that are constant here
+    warnings.filterwarnings("ignore", message="Exporting aten::index", category=UserWarning)  # our indices are never negative
     tokens = (torch.tensor([[0, 5, 6, 2, 7, 2]]), torch.ones(1, 6, dtype=torch.int64), torch.tensor([[0, 0, 0, 0, 1, 1]]))
     example = (*tokens, torch.zeros(1, 3, dtype=torch.int64), torch.ones(1, 3))
     names = ["input_ids", "attention_mask", "token_type_ids", "ngram_ids", "ngram_weights"]
@@ -66,6 +69,7 @@ def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
             node.name for node in onnx.load(source, load_external_data=False).graph.node
             if node.op_type == "MatMul" and "/output/dense" in node.name and "attention" not in node.name
         ]  # fmt: skip
+    logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises, on the root logger, an optimiser that breaks it
     quantize_dynamic(
         source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,
         op_types_to_quantize=["MatMul", "Gather"], extra_options={"MatMulConstBOnly": True},

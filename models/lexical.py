@@ -25,7 +25,7 @@ class Lexicon:
     """The n-grams that are known, each with its inverse document frequency.
 
     Attributes:
-        numbers: N-gram to its row, from 1; row 0 is the empty row that padding points at.
+        numbers: N-gram to its row, from 1; row 0 stands for every message (the intercept), and for padding with weight 0.
         idf: Shape: (n-grams + 1,), float32.
     """
 
@@ -44,7 +44,7 @@ class Lexicon:
         return cls({gram: number for number, gram in enumerate(kept, 1)}, np.concatenate([[0.0], idf]).astype(np.float32))
 
     def encode(self, message: str, context: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Returns (rows, weights) of a message's known n-grams, at least one row. Shapes: (m,) and (m,).
+        """Returns (rows, weights) of a message: row 0 and its known n-grams. Shapes: (m,) and (m,).
 
         Weights are sublinear TF-IDF; the message's have unit norm, the context's a fixed smaller one.
         """
@@ -52,9 +52,7 @@ class Lexicon:
         if context:
             more_ids, more_weights = self._part(_ngrams(context), _CONTEXT_MARK, _CONTEXT_SHARE)
             ids, weights = np.concatenate([ids, more_ids]), np.concatenate([weights, more_weights])
-        if not len(ids):
-            return np.zeros(1, np.int64), np.zeros(1, np.float32)
-        return ids, weights
+        return np.concatenate([[0], ids]), np.concatenate([np.ones(1, np.float32), weights])
 
     def save(self, path: Path) -> None:
         """Writes lexicon.json."""
@@ -77,7 +75,7 @@ class Lexicon:
 
 
 def pad_lexical(rows: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Returns (rows, weights) of several messages, padded with the empty row. Shapes: (n, m) and (n, m)."""
+    """Returns (rows, weights) of several messages, padded with row 0 at weight 0. Shapes: (n, m) and (n, m)."""
     width = max(len(ids) for ids, _ in rows)
     ids, weights = np.zeros((len(rows), width), np.int64), np.zeros((len(rows), width), np.float32)
     for number, (row_ids, row_weights) in enumerate(rows):

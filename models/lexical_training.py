@@ -12,11 +12,11 @@ from sklearn.svm import LinearSVC
 from models.calibration import fit_temperature, softmax
 from models.lexical import Lexicon
 
-_SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+_SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 def fit_weights(lexicon: Lexicon, rows: Sequence[tuple[str, str]], targets: NDArray[np.bool_], *, strength: float = 1.0) -> NDArray[np.float32]:
-    """Returns one column of weights a label. Shape: (n-grams + 1, labels), float32; row 0 holds the intercepts' place, 0.
+    """Returns one column of weights a label. Shape: (n-grams + 1, labels), float32; row 0 holds the intercepts.
 
     Args:
         lexicon: The n-grams.
@@ -28,8 +28,8 @@ def fit_weights(lexicon: Lexicon, rows: Sequence[tuple[str, str]], targets: NDAr
     weights = np.zeros((features.shape[1], targets.shape[1]), np.float32)
     for label in range(targets.shape[1]):
         if targets[:, label].any() and not targets[:, label].all():
-            # Every message has unit norm, so that an intercept would only repeat the prior, which the encoder's head knows.
-            model = LinearSVC(C=strength, fit_intercept=True).fit(features, targets[:, label])
+            # Row 0 is in every message with weight 1, so that the intercept is a weight like the others.
+            model = LinearSVC(C=strength, fit_intercept=False).fit(features, targets[:, label])
             weights[:, label] = model.coef_[0]
     return weights
 

@@ -25,7 +25,7 @@ class Rejector:
         bias: The intercept.
         mean: Of each feature on the dev split.
         scale: Standard deviation of each feature on the dev split.
-        centroids: Unit centroids of the training vectors, one an intent; empty before calibration.
+        centroids: Unit centroids of clusters of training vectors, some for each intent; empty before calibration.
     """
 
     weights: tuple[float, ...] = (-1.0, 0.0, 0.0)

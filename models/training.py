@@ -122,7 +122,7 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             step += 1
             if on_step is not None:
-                on_step(StepReport(step, steps, epoch, {name: float(value) for name, value in losses.items()}))
+                on_step(StepReport(step, steps, epoch, {name: value.item() for name, value in losses.items()}))
         if evaluate is not None:
             score = evaluate(epoch)
             if score > best_score:

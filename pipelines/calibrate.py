@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
 from data.errors import ConfigError
@@ -185,18 +186,24 @@ def _fit_rejector(
     return rejector, {"out_of_scope": threshold}
 
 
-def _centroids(encoder: OnnxEncoder, messages: Sequence[Message], intents: Sequence[str], seed: int, *, per_intent: int = 12) -> NDArray[np.float32]:
-    """Unit means of some training vectors of each intent; a dozen each is enough for a mean, and cheap."""
+def _centroids(
+    encoder: OnnxEncoder, messages: Sequence[Message], intents: Sequence[str], seed: int, *, sample: int = 24, clusters: int = 4
+) -> NDArray[np.float32]:
+    """Unit means of clusters of training vectors, some for each intent: its ways to be said are not one heap."""
     generator = np.random.default_rng(seed)
-    rows, owners = [], []
-    for number, code in enumerate(intents):
+    chosen = []
+    for code in intents:
         own = [row for row in messages if row.intents[0] == code]
-        for index in generator.permutation(len(own))[:per_intent]:
-            rows.append(own[index])
-            owners.append(number)
+        chosen.append([own[index] for index in generator.permutation(len(own))[:sample]])
+    rows = [row for own in chosen for row in own]
     vectors = encoder.encode([row.text for row in rows], [row.history for row in rows]).vector
-    means = np.stack([vectors[np.array(owners) == number].mean(0) for number in sorted(set(owners))])
-    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), np.float32)
+    means, start = [], 0
+    for own in chosen:
+        part, start = vectors[start : start + len(own)], start + len(own)
+        if len(own):
+            found = KMeans(min(clusters, len(own)), n_init=2, random_state=seed).fit(part).cluster_centers_
+            means.append(found / np.linalg.norm(found, axis=1, keepdims=True))
+    return np.asarray(np.concatenate(means), np.float32)
 
 
 def _repeat_threshold(faq: FaqIndex, provenance: dict[str, Any]) -> float:

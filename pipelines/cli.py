@@ -13,7 +13,8 @@ from pipelines.jobs import run_all, run_step
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Jobs of kefu, from dialogue logs to a promoted bundle.")
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Jobs of kefu, from dialogue logs to a promoted bundle.")
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file; configs/<job>.yaml by default")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: a.b=value")]

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console(stderr=True, highlight=False)
+# Wide where the output goes to a file, so that tables stay legible.
+console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 132)
 _SECONDS_BETWEEN_LINES = 15.0
 
 

@@ -26,10 +26,8 @@ def run(config: PromoteConfig, folder: Path, workspace: Workspace, tracker: Run)
     manifest = read_manifest(evaluated / "candidate")
     problems = [f"{gate['gate']} is {gate['reached']}, expected {gate['at_least']} or more" for gate in results["gates"] if not gate["passed"]]
     problems += _regressions(results, _champion_results(workspace), config)
-    version = register_bundle(
-        evaluated / "candidate", root=workspace.root, alias=None if problems else "champion", metrics=results["headline"]
-    )
-    tracker.metrics({"promoted": 0.0 if problems else 1.0})
+    version = register_bundle(evaluated / "candidate", alias=None if problems else "champion")
+    tracker.metrics({**results["headline"], "promoted": 0.0 if problems else 1.0})
     if problems:
         raise GateError(
             f"bundle {manifest.bundle_version} (registered as version {version}) is not promoted: {'; '.join(problems)}; "

@@ -66,28 +66,23 @@ def job_run(job: str, config: Mapping[str, Any], *, root: Path, tags: Mapping[st
         yield Run(active.info.run_id)
 
 
-def register_bundle(bundle: Path, *, root: Path, alias: str | None, metrics: Mapping[str, float]) -> str:
-    """Registers a bundle as a model whose code lies beside it (no pickle), and returns its version.
+def register_bundle(bundle: Path, *, alias: str | None) -> str:
+    """Registers a bundle under the open run, as a model whose code lies beside it (no pickle); returns its version.
 
     Args:
         bundle: The bundle's directory.
-        root: Folder of the artefacts.
         alias: Given to the version, such as `champion`; None gives none.
-        metrics: Logged with it.
     """
     import mlflow
 
-    _open_store(root)
-    with mlflow.start_run(run_name="register", tags={"job": "register"}) as active:
-        mlflow.log_metrics({name: float(value) for name, value in metrics.items() if value == value})
-        info = mlflow.pyfunc.log_model(
-            name="bundle",
-            python_model="pipelines/pyfunc_model.py",
-            artifacts={"bundle": str(bundle)},
-            code_paths=["data", "models"],
-            pip_requirements=["onnxruntime", "tokenizers", "faiss-cpu", "jieba", "OpenCC", "pyyaml", "numpy"],
-        )
-        version = mlflow.register_model(info.model_uri, REGISTERED_MODEL, tags={"run_id": active.info.run_id})
+    info = mlflow.pyfunc.log_model(
+        name="bundle",
+        python_model="pipelines/pyfunc_model.py",
+        artifacts={"bundle": str(bundle)},
+        code_paths=["data", "models"],
+        pip_requirements=["onnxruntime", "tokenizers", "faiss-cpu", "jieba", "OpenCC", "pyyaml", "numpy"],
+    )
+    version = mlflow.register_model(info.model_uri, REGISTERED_MODEL)
     if alias is not None:
         mlflow.MlflowClient().set_registered_model_alias(REGISTERED_MODEL, alias, version.version)
     return str(version.version)

@@ -153,12 +153,12 @@ def entry_questions(
 def mine_neighbours(texts: Sequence[Sequence[str]], base: BaseEncoder) -> list[tuple[int, ...]]:
     """Returns for each entry the entries whose standard question is nearest to one of its own, by the base encoder."""
     owner = {messages[0]: number for number, messages in reversed(list(enumerate(texts)))}
-    pairs = [(messages[place], messages[0]) for messages in texts for place in range(1, min(4, len(messages)))]
+    pairs = [(messages[place], messages[0]) for messages in texts for place in range(1, min(2, len(messages)))]
     if not pairs:
         return [()] * len(texts)
     dataset = Dataset.from_dict({"anchor": [anchor for anchor, _ in pairs], "positive": [positive for _, positive in pairs]})
     mined = mine_hard_negatives(
-        dataset, as_sentence_transformer(base), corpus=[messages[0] for messages in texts], num_negatives=1, range_max=4,
+        dataset, as_sentence_transformer(base), corpus=[messages[0] for messages in texts], num_negatives=2, range_max=4,
         sampling_strategy="top", output_format="triplet", verbose=False,
     )  # fmt: skip
     found: list[dict[int, None]] = [{} for _ in texts]

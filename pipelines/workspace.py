@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class Workspace:
             text = json.dumps({"step": name, "fingerprint": fingerprint, **facts}, ensure_ascii=False, indent=1, default=str)
             (folder / "step.json").write_text(text, encoding="utf-8")
 
+        for leftover in self.step(name).parent.glob(f".{name}-*"):  # of a run that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         write_directory(self.step(name), filled)
 
 

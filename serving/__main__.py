@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import NoReturn
 
 from data.errors import ConfigError, KefuError
 from serving.bundles import load_brain
@@ -23,6 +24,11 @@ def main() -> int:
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)
         return 2
+    return become_bentoml(settings, host, version)
+
+
+def become_bentoml(settings: Settings, host: str, version: str) -> NoReturn:
+    """Replaces this process by `bentoml serve`, so that signals reach it and nothing is loaded twice."""
     environment = {**os.environ, **settings.to_environment()}
     environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
     # Two services of one machine must not share, and delete, one folder of metrics.
@@ -33,7 +39,7 @@ def main() -> int:
         sys.executable, "-m", "bentoml", "serve", "--quiet", "serving.service:Kefu", "--host", host, "--port", str(settings.port),
         "--working-dir", str(ROOT),
     ]  # fmt: skip
-    os.execve(sys.executable, command, environment)
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
 
 
 def check_port(host: str, port: int) -> None:

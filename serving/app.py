@@ -31,7 +31,7 @@ from serving.errors import (
     error_response,
     field_error,
     http_error,
-)  # fmt: skip
+)
 from serving.metrics import Metrics
 from serving.openapi import openapi
 from serving.rate import RateLimit
@@ -82,7 +82,7 @@ class Api:
 
     async def close(self) -> None:
         """Waits for the work under way."""
-        self._thread.close()
+        await asyncio.to_thread(self._thread.close)
 
     def _endpoint(self, path: str, work: _Work) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

@@ -10,7 +10,6 @@ from data.normalise import NORMALISER_VERSION
 from models.analyzer import Analyzer, Request
 from models.bundle import SCHEMA_VERSION, Bundle, file_hashes, load_bundle, read_manifest
 from models.policy import Knowledge
-from serving.conversations import vector_space
 from serving.settings import Settings
 
 # Dictionaries of words and characters load at first use (most of a second): better before the first customer.
@@ -24,7 +23,6 @@ class Brain:
     bundle: Bundle
     analyzer: Analyzer
     knowledge: Knowledge
-    space: str
 
     @property
     def identity(self) -> tuple[Path, str]:
@@ -57,12 +55,17 @@ def load_brain(settings: Settings) -> Brain:
     """Returns the current bundle, loaded and checked.
 
     Raises:
-        BundleError: There is none, or it is damaged.
+        BundleError: There is none, it is damaged, or another version of kefu made it.
     """
-    bundle = load_bundle(bundle_path(settings))
-    analyzer = Analyzer(bundle)
-    analyzer.analyze([Request(_FIRST)])
-    return Brain(bundle, analyzer, Knowledge(bundle.pack, bundle.faq, bundle.calibration.thresholds), vector_space(bundle))
+    path = bundle_path(settings)
+    try:
+        bundle = load_bundle(path)
+        analyzer = Analyzer(bundle)
+        analyzer.analyze([Request(_FIRST)])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        kind = type(error).__name__
+        raise BundleError(f"{path} does not fit this version of kefu ({kind}: {error}); train it again") from error
+    return Brain(bundle, analyzer, Knowledge(bundle.pack, bundle.faq, bundle.calibration.thresholds))
 
 
 def current_identity(settings: Settings) -> tuple[Path, str]:

@@ -27,9 +27,12 @@ MAX_ANSWERS = 100  # answers kept for retries, the newest of a conversation
 _SCHEMA = 1
 _DAY = 86400.0
 _PURGE_EVERY = 600.0  # seconds
-_PURGE_ROWS = 2000
 
-_AGING = (("conversations", "updated", "conversation_id"), ("answers", "created", "conversation_id, message_id"))
+_PURGES = (
+    "DELETE FROM conversations WHERE conversation_id IN (SELECT conversation_id FROM conversations WHERE updated < ? LIMIT 2000)",
+    "DELETE FROM answers WHERE (conversation_id, message_id) IN "
+    "(SELECT conversation_id, message_id FROM answers WHERE created < ? LIMIT 2000)",
+)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS conversations (
     conversation_id TEXT PRIMARY KEY, version INTEGER NOT NULL, turn INTEGER NOT NULL, space TEXT NOT NULL, state TEXT NOT NULL,
@@ -184,9 +187,8 @@ class SqliteConversations:
             return
         self._purged = now
         with self._transaction() as connection:
-            for table, column, key in _AGING:
-                old = f"SELECT {key} FROM {table} WHERE {column} < ? LIMIT {_PURGE_ROWS}"
-                connection.execute(f"DELETE FROM {table} WHERE ({key}) IN ({old})", (now - self._seconds,))
+            for statement in _PURGES:
+                connection.execute(statement, (now - self._seconds,))
 
 
 def open_wal(connection: sqlite3.Connection) -> None:

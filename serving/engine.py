@@ -15,7 +15,7 @@ from models.analyzer import Request
 from models.policy import Circumstances, advance, decide
 from serving.answers import chat_answer, scores
 from serving.bundles import Brain
-from serving.conversations import ConversationStore, Remembered, fit_to
+from serving.conversations import ConversationStore, Remembered, fit_to, vector_space
 from serving.errors import StateError, field_error
 from serving.schema import ChatAnswer, ChatRequest, MessageIn, Scores, TurnIn
 
@@ -71,7 +71,7 @@ class Engine:
                 analysis, decision, brain.bundle, conversation_id=request.conversation_id, turn=turn, request_id=request_id,
                 latency_ms=_milliseconds(started),
             )  # fmt: skip
-            after = Remembered(advance(conversation, analysis, decision), turn, space=brain.space)
+            after = Remembered(advance(conversation, analysis, decision), turn, space=vector_space(brain.bundle))
             body = answer.model_dump_json()
             if self._store.save(before, after, message_id=request.message_id, answer=body):
                 return ChatResult(body, answer)

@@ -21,7 +21,7 @@ from data.errors import (
     LabelError,
     ParityError,
     ShapeError,
-)  # fmt: skip
+)
 
 
 class MalformedBodyError(InputError):

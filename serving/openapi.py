@@ -17,7 +17,7 @@ from serving.schema import (
     ReleaseRequest,
     ScoreAnswer,
     ScoreRequest,
-)  # fmt: skip
+)
 
 _REFERENCE = "#/components/schemas/{model}"
 _ERRORS = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from models.analyzer import MAX_CHARACTERS
 
@@ -14,9 +15,19 @@ MAX_HISTORY = 200
 MAX_HISTORY_TEXT = 10_000
 RANKED = 10  # intents shown in the ranking
 
+
+def _whole(text: str) -> str:
+    """Refuses half a surrogate pair; pydantic itself looks only at strings whose length it counts."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError("string_unicode", "Input should hold whole characters") from error
+    return text
+
+
 Id = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 # The analyzer checks the length, so that its own error names the limit; the schema only tells of it.
-Text = Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CHARACTERS})]
+Text = Annotated[str, AfterValidator(_whole), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CHARACTERS})]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -34,8 +34,8 @@ class Kefu:
 
     def __init__(self) -> None:
         logs.configure(settings.log_level)
-        store = SqliteConversations(settings.state, days=settings.state_days)
-        self.engine = Engine(load_brain(settings), store, opening_hours=settings.opening_hours)
+        self.store = SqliteConversations(settings.state, days=settings.state_days)
+        self.engine = Engine(load_brain(settings), self.store, opening_hours=settings.opening_hours)
         self.metrics = Metrics()
         api.start(self.engine, self.metrics, RateLimit(settings.state, per_minute=settings.rate))
         _settle()
@@ -60,6 +60,7 @@ class Kefu:
         if settings.reload_seconds > 0:
             self._watching.cancel()
         await api.close()
+        self.store.close()
 
     async def _follow(self) -> None:
         failed: tuple[str, str] | None = None

@@ -114,10 +114,10 @@ class _Reader:
         return Path(value).expanduser().absolute() if value else default
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
-        return self._bounded(name, default, low, high, int, "a whole number")
+        return self._bounded(name, default, (low, high), int, "a whole number")
 
     def number(self, name: str, default: float, low: float, high: float) -> float:
-        return self._bounded(name, default, low, high, float, "a number")
+        return self._bounded(name, default, (low, high), float, "a number")
 
     def switch(self, name: str, *, default: bool) -> bool:
         value = self.text(name, "on" if default else "off").lower()
@@ -132,8 +132,9 @@ class _Reader:
         return value
 
     def _bounded(
-        self, name: str, default: _Number, low: _Number, high: _Number, kind: Callable[[str], _Number], words: str
+        self, name: str, default: _Number, limits: tuple[_Number, _Number], kind: Callable[[str], _Number], words: str
     ) -> _Number:
+        low, high = limits
         value = self.text(name, "")
         if not value:
             return default

@@ -18,7 +18,8 @@ from models.bundle import save_bundle
 from models.calibration import Calibration
 from models.domain import load_domain
 from models.encoder import OnnxEncoder
-from models.inputs import InputFormat
+from models.inputs import InputFormat, message_text
+from models.lexical import Lexicon
 from models.packed_e5 import _tokenizer
 from models.retrieval import FaqIndex
 
@@ -58,15 +59,17 @@ def tiny_bundle(
     """
     labels = load_domain(domain).labels
     with tempfile.TemporaryDirectory() as folder:
-        model, tokenizer = Path(folder) / "model.onnx", Path(folder) / "tokenizer.json"
+        model, tokenizer, ngrams = (Path(folder) / name for name in ("model.onnx", "tokenizer.json", "lexicon.json"))
         vocabulary = tiny_tokenizer(domain, entries)
         vocabulary.save(str(tokenizer))
-        _export(model, vocabulary.get_vocab_size(), len(labels.intents), len(labels.emotions), seed)
         questions = [question for entry in entries for question in entry.questions]
-        vectors = OnnxEncoder(model, tokenizer, FORMAT).encode(questions).vector
+        lexicon = Lexicon.fit([(message_text(question, FORMAT), "") for question in questions], min_count=1)
+        lexicon.save(ngrams)
+        _export(model, vocabulary.get_vocab_size(), len(lexicon.idf), len(labels.intents), len(labels.emotions), seed)
+        vectors = OnnxEncoder(model, tokenizer, ngrams, FORMAT).encode(questions).vector
         save_bundle(
-            target, model=model, tokenizer=tokenizer, domain=domain, faq=FaqIndex.fit(entries, vectors, labels.intents),
-            calibration=calibration or Calibration(), input_format=FORMAT,
+            target, model=model, tokenizer=tokenizer, lexicon=ngrams, domain=domain,
+            faq=FaqIndex.fit(entries, vectors, labels.intents), calibration=calibration or Calibration(), input_format=FORMAT,
             facts=facts if facts is not None else {"run_ids": {"train": "tiny-run"}}, model_card="# tiny: for tests only\n",
         )  # fmt: skip
     return target
@@ -81,7 +84,7 @@ def tiny_tokenizer(domain: Path = DOMAIN, entries: Sequence[FaqEntry] = ENTRIES)
     return _tokenizer([(piece, 0.0 if number < 4 else -5.0) for number, piece in enumerate(pieces)])
 
 
-def _export(path: Path, vocabulary: int, intents: int, emotions: int, seed: int) -> None:
+def _export(path: Path, vocabulary: int, ngrams: int, intents: int, emotions: int, seed: int) -> None:
     import torch  # late: whoever uses a bundle needs none of this
     from transformers import BertConfig, BertModel
 
@@ -94,14 +97,14 @@ def _export(path: Path, vocabulary: int, intents: int, emotions: int, seed: int)
         vocab_size=vocabulary, hidden_size=HIDDEN, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
         max_position_embeddings=512, pad_token_id=1,
     )  # fmt: skip
-    model = CustomerServiceModel(
-        BertModel(config, add_pooling_layer=False), intents=intents, emotions=emotions, segments=2, dropout=0.0
-    )  # fmt: skip
+    trunk = BertModel(config, add_pooling_layer=False)
+    model = CustomerServiceModel(trunk, intents=intents, emotions=emotions, segments=2, dropout=0.0)
     with torch.no_grad():
         # So that texts differ by their characters, and rankings by their texts.
-        model.trunk.embeddings.position_embeddings.weight.mul_(0.1)
+        trunk.embeddings.position_embeddings.weight.mul_(0.1)
         model.intent.weight.mul_(8)
         model.emotion.weight.mul_(8)
+        model.lexical.set(torch.randn(ngrams, intents + emotions), (0.5, 0.5, 0.5))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, about branches that are never taken here
         export_onnx(model, path)

@@ -1,0 +1,148 @@
+"""The shipped corpora: sizes, balance, privacy, no leaks, and a test part that nobody may change unseen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from data.dedupe import dedupe_key, near_duplicate_pairs
+from data.knowledge import read_faq
+from data.masking import find_pii
+from data.readers import read_dialogues, read_json_lines
+from data.split import user_texts
+from data.types import Dialogue, FaqEntry, LabelSet, Speaker, Utterance
+from models.domain import load_domain
+from pipelines.prepare import drop_copies, message_rows
+
+CORPUS = Path("data/ecommerce")
+# Fixed before the first training on the shipped corpora; a change here is a new test set and belongs in the changelog.
+TEST_SHA256 = "6209ced557d9f568d4b9b963b9446051985166bac6748b6462fb9d26c2d1a52b"
+
+
+@pytest.fixture(scope="module")
+def labels() -> LabelSet:
+    return load_domain(Path("configs/domain")).labels
+
+
+@pytest.fixture(scope="module")
+def dialogues(labels: LabelSet) -> list[Dialogue]:
+    return read_dialogues(CORPUS / "dialogues", labels)
+
+
+@pytest.fixture(scope="module")
+def turns(dialogues: list[Dialogue]) -> list[Utterance]:
+    return [turn for dialogue in dialogues for turn in dialogue.turns if turn.speaker is Speaker.USER]
+
+
+@pytest.fixture(scope="module")
+def entries(labels: LabelSet) -> list[FaqEntry]:
+    return read_faq(CORPUS / "faq", labels)
+
+
+def test_the_test_part_is_the_one_that_was_fixed() -> None:
+    assert hashlib.sha256((CORPUS / "dialogues/heldout_test.jsonl").read_bytes()).hexdigest() == TEST_SHA256
+
+
+def test_every_customer_turn_is_labelled(turns: list[Utterance]) -> None:
+    assert all(1 <= len(turn.intents) <= 3 and turn.emotion for turn in turns)
+
+
+def test_sizes_and_balance(dialogues: list[Dialogue], turns: list[Utterance], labels: LabelSet) -> None:
+    intents = Counter(turn.intents[0] for turn in turns)
+    emotions = Counter(turn.emotion for turn in turns)
+    tags = Counter(tag for turn in turns for tag in turn.tags)
+    assert len(dialogues) >= 700
+    assert len(turns) >= 8000
+    assert min(intents[code] for code in labels.intents) >= 120
+    assert min(emotions[code] for code in labels.emotions if code != "satisfied") >= 600
+    assert emotions["satisfied"] >= 400
+    assert tags["contextual"] >= 1500
+
+
+def test_no_emotion_can_be_read_off_an_intent(turns: list[Utterance]) -> None:
+    for code in {turn.intents[0] for turn in turns if not turn.intents[0].startswith("chitchat.")}:
+        own = Counter(turn.emotion for turn in turns if turn.intents[0] == code)
+        assert own.most_common(1)[0][1] / own.total() < 0.9, code
+
+
+def test_the_same_short_turn_carries_different_labels_under_different_histories(turns: list[Utterance]) -> None:
+    seen: dict[str, set[str]] = {}
+    for turn in turns:
+        if len(turn.text) <= 6:
+            seen.setdefault(dedupe_key(turn.text), set()).add(turn.intents[0])
+    assert sum(len(codes) > 1 for codes in seen.values()) >= 30
+
+
+def test_wordings_are_diverse(turns: list[Utterance]) -> None:
+    texts = [turn.text for turn in turns if len(turn.text) > 6]
+    openings = Counter(text[:4] for text in texts)
+    lengths = sorted(len(turn.text) for turn in turns)
+    assert openings.most_common(1)[0][1] / len(texts) < 0.01
+    assert len(openings) / len(texts) > 0.6
+    assert lengths[len(lengths) // 10] <= 6
+    assert lengths[-len(lengths) // 50] >= 30
+    assert len({dedupe_key(text) for text in texts}) / len(texts) > 0.97
+
+
+def test_no_personal_data(turns: list[Utterance]) -> None:
+    """Invented numbers are there on purpose, to be masked; real-looking names of people's homes or bank cards are not."""
+    kinds = Counter(span.kind for turn in turns for span in find_pii(turn.text))
+    assert kinds["bank_card"] + kinds["id_card"] == 0
+    assert sum(kinds.values()) / len(turns) < 0.02
+
+
+def test_splits_share_no_dialogue_and_no_near_duplicate_once_prepared(dialogues: list[Dialogue]) -> None:
+    held = [text for dialogue in dialogues if dialogue.split in ("dev", "test") for text in user_texts(dialogue)]
+    train = [text for dialogue in dialogues if dialogue.split == "train" for text in user_texts(dialogue)]
+    leaks = near_duplicate_pairs(train, held, threshold=0.8)
+    # What little there is, `prepare` drops; much of it would mean that somebody copied.
+    assert len({left for left, _, _ in leaks}) / len(train) < 0.01
+
+
+def test_drop_copies_keeps_the_held_out_dialogue_of_two_equal_ones() -> None:
+    turns = (Utterance(Speaker.USER, "这个书包的肩带怎么调松紧呀", ("aftersale.install_usage",), "neutral"),)
+    kept = drop_copies([Dialogue("a", turns, split="train"), Dialogue("b", turns, split="test")])
+    assert [dialogue.dialogue_id for dialogue in kept] == ["b"]
+
+
+def test_message_rows_carry_the_turns_before_them() -> None:
+    turns = (
+        Utterance(Speaker.USER, "在吗", ("chitchat.greeting",), "neutral"),
+        Utterance(Speaker.AGENT, "在的"),
+        Utterance(Speaker.USER, "何时发", ("logistics.ship_time",), "neutral"),
+    )
+    rows = message_rows([Dialogue("a", turns)])
+    assert [len(row["history"]) for row in rows] == [0, 2]
+    assert rows[1]["history"][1] == {"speaker": "agent", "text": "在的"}
+
+
+def test_the_knowledge_base_is_complete(entries: list[FaqEntry]) -> None:
+    assert len(entries) >= 300
+    assert all(len(entry.similar_questions) >= 5 for entry in entries)
+    questions = [dedupe_key(question) for entry in entries for question in entry.questions]
+    assert len(set(questions)) == len(questions)
+    assert sum(bool(entry.steps) for entry in entries) >= 60
+    assert sum(bool(entry.related) for entry in entries) / len(entries) > 0.8
+
+
+def test_queries_are_never_indexed(entries: list[FaqEntry]) -> None:
+    rows = [row for _, row in read_json_lines(CORPUS / "faq_queries.jsonl")]
+    indexed = {dedupe_key(question) for entry in entries for question in entry.questions}
+    ids = {entry.faq_id for entry in entries}
+    assert not [row["text"] for row in rows if dedupe_key(row["text"]) in indexed]
+    assert all(row["faq_id"] is None or row["faq_id"] in ids for row in rows)
+    for split in ("dev", "test"):
+        own = [row for row in rows if row["split"] == split]
+        answerable = sum(row["faq_id"] is not None for row in own)
+        assert answerable >= 400
+        assert (len(own) - answerable) / answerable >= 0.4
+
+
+def test_out_of_scope_texts_cover_every_kind_in_every_split() -> None:
+    rows = [row for _, row in read_json_lines(CORPUS / "out_of_scope.jsonl")]
+    counts = Counter((row["split"], row["kind"]) for row in rows)
+    assert min(counts[split, kind] for split in ("train", "dev", "test") for kind in ("near", "far", "gibberish")) >= 40
+    assert sum(row["kind"] == "near" for row in rows) >= 500

@@ -1,0 +1,117 @@
+"""One tiny bundle and one real server for the whole session."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.bundle import BundleLayout, load_bundle, save_bundle
+from models.calibration import Calibration
+from serving.bundles import Brain, load_brain
+from serving.conversations import SqliteConversations
+from serving.engine import Engine
+from serving.settings import Settings
+from tests.tiny import tiny_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `python -m serving`."""
+
+    client: httpx.Client
+    url: str
+    bundles: Path
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the bundle `tiny`, which `current` names."""
+    folder = tmp_path_factory.mktemp("bundles")
+    tiny_bundle(folder / "tiny")
+    (folder / "current").write_text("tiny\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def brain(bundles: Path) -> Brain:
+    """The same bundle, loaded in the test's own process."""
+    return load_brain(Settings(bundles=bundles))
+
+
+@pytest.fixture(scope="session")
+def server(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One worker on a free port."""
+    folder = tmp_path_factory.mktemp("server")
+    port = free_port()
+    environment = {**os.environ, "KEFU_BUNDLES": str(bundles), "KEFU_STATE": str(folder / "state.db"), "KEFU_PORT": str(port)}
+    environment |= {"KEFU_WORKERS": "1", "KEFU_RELOAD_SECONDS": "0.2"}
+    url, log = f"http://127.0.0.1:{port}", folder / "log"
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "serving"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        wait_ready(url, process, log)
+        with httpx.Client(base_url=url, timeout=20) as client:
+            yield Server(client, url, bundles, log)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def engine(brain: Brain, tmp_path: Path) -> Iterator[Engine]:
+    """An engine without HTTP, with a store of its own."""
+    store = SqliteConversations(tmp_path / "state.db", days=1)
+    yield Engine(brain, store)
+    store.close()
+
+
+@pytest.fixture
+def recalibrated(bundles: Path, tmp_path: Path) -> Callable[[Calibration], Path]:
+    """Makes a copy of the tiny bundle with another calibration, within milliseconds."""
+
+    def make(calibration: Calibration, target: Path = tmp_path / "other") -> Path:
+        return recalibrate(bundles / "tiny", target, calibration)
+
+    return make
+
+
+def recalibrate(source: Path, target: Path, calibration: Calibration) -> Path:
+    """Writes a bundle with the same model and knowledge as another, and other thresholds."""
+    bundle, layout = load_bundle(source), BundleLayout(source)
+    save_bundle(
+        target, model=layout.model, tokenizer=layout.tokenizer, lexicon=layout.lexicon, domain=layout.domain, faq=bundle.faq,
+        calibration=calibration, input_format=bundle.encoder.input_format,
+    )  # fmt: skip
+    return target
+
+
+def free_port() -> int:
+    """Returns a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 40) -> None:
+    """Waits until the server answers, and shows its log if it never does."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")

@@ -1,0 +1,131 @@
+"""The flow of a message without HTTP: handoff and release, conflicts, opening hours, failures inside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError
+from models.analysis import Conversation, OpenSlots, PastMessage
+from models.calibration import Calibration, Thresholds
+from models.domain import TIERS
+from serving import engine as engine_module
+from serving.bundles import load_brain
+from serving.conversations import Remembered, SqliteConversations
+from serving.engine import Engine
+from serving.errors import OverloadedError, StateError
+from serving.schema import ChatAnswer, ChatRequest, CustomerIn, Scores
+from serving.settings import Settings
+from serving.worker import WorkThread
+
+
+def chat(engine: Engine, text: str, name: str = "c1", message_id: str | None = None) -> ChatAnswer | None:
+    request = ChatRequest(conversation_id=name, text=text, message_id=message_id)
+    return engine.chat(request, request_id="r", started=time.perf_counter()).answer
+
+
+@pytest.fixture
+def angry(recalibrated: Callable[[Calibration], Path], tmp_path: Path) -> Engine:
+    """To this engine every message is angry enough for a person."""
+    path = recalibrated(Calibration(thresholds=Thresholds(anger_alert=0.0, anger_handoff=0.0)))
+    return Engine(load_brain(Settings(bundle=path)), SqliteConversations(tmp_path / "state.db", days=1))
+
+
+def test_handoff_then_silence_then_release(angry: Engine) -> None:
+    first = chat(angry, "你们就是骗子")
+    assert first is not None and first.decision == "handoff" and first.emotion.reason == "angry"
+    assert first.handoff is not None and first.handoff.reason == "emotion" and "骗子" in first.handoff.summary
+    second = chat(angry, "人呢")
+    assert second is not None and (second.decision, second.reply, second.turn) == ("silent", "", 2)
+    assert angry.release("c1") and not angry.release("c1") and not angry.release("never seen")
+    third = chat(angry, "人呢")
+    assert third is not None and (third.decision, third.turn) == ("handoff", 3)
+
+
+def test_opening_hours_count_only_when_switched_on(angry: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Night:
+        now = staticmethod(lambda _: datetime(2026, 1, 1, 20, tzinfo=UTC))  # 04:00 in Shanghai
+
+    monkeypatch.setattr(engine_module, "datetime", Night)
+    open_all_day = chat(angry, "你们就是骗子", "day")
+    assert open_all_day is not None and open_all_day.decision_reason == "emotion"
+    with_hours = Engine(angry.brain, angry._store, opening_hours=True)
+    closed = chat(with_hours, "你们就是骗子", "night")
+    assert closed is not None and closed.decision_reason == "outside_opening_hours"
+
+
+def test_a_conflict_is_tried_again_with_the_newer_state(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat(engine, "怎么开发票")
+    real = engine._store.save
+    stolen: list[bool] = []
+
+    def save(before: Remembered, after: Remembered, **more: str) -> bool:
+        if not stolen:  # another worker was faster
+            stolen.append(real(before, Remembered(before.conversation, before.turn + 1, space=before.space)))
+        return real(before, after, **more)
+
+    monkeypatch.setattr(engine._store, "save", save)
+    answer = chat(engine, "怎么开发票", message_id="m")
+    assert stolen == [True] and answer is not None and answer.turn == 3
+
+
+def test_a_conversation_under_siege_gives_up_with_words(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine._store, "save", lambda *_, **__: False)
+    with pytest.raises(StateError, match="one after another"):
+        chat(engine, "怎么开发票")
+
+
+def test_turn_goes_on_counting_after_the_memory_is_full(engine: Engine) -> None:
+    turns = [answer.turn for _ in range(35) if (answer := chat(engine, "怎么开发票")) is not None]
+    assert turns == list(range(1, 36))
+
+
+def test_scores_survive_a_failure_inside(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = engine.brain.analyzer.analyze
+
+    def analyze(requests: list[object]) -> object:
+        if requests[0].text == "怎么查物流":  # type: ignore[attr-defined]
+            raise RuntimeError("a fault of ours")
+        return real(requests)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine.brain.analyzer, "analyze", analyze)
+    one, two, three = engine.score([{"text": "怎么开发票"}, {"text": "怎么查物流"}, {"text": ""}], request_id="r")
+    assert isinstance(one, Scores) and isinstance(two, RuntimeError) and isinstance(three, InputError)
+
+
+def test_a_faq_that_fails_is_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.brain.bundle.faq, "search", lambda *_: 1 / 0)
+    answer = chat(engine, "怎么开发票")
+    assert answer is not None and answer.degraded == ["faq"] and answer.answer is None
+
+
+GONE = OpenSlots("gone.intent", ("gone_slot",), {})
+
+
+def test_state_of_another_bundle_is_answered(engine: Engine) -> None:
+    other = Conversation("c1", past=(PastMessage("gone.intent", "rage", (0.5,) * 7, answered=True),), open_slots=GONE)
+    assert engine._store.save(engine._store.get("c1"), Remembered(other, 1, space="another model"))
+    answer = chat(engine, "怎么开发票")
+    assert answer is not None and (answer.turn, answer.repetition, answer.decision) == (2, 1, "answer")
+
+
+def test_tiers_of_wire_and_domain_agree() -> None:
+    for tier in TIERS:
+        assert CustomerIn.model_validate({"tier": tier}).tier == tier
+
+
+def test_work_beyond_the_limit_is_refused_at_once() -> None:
+    async def flood() -> list[object]:
+        thread = WorkThread(limit=2)
+        results = await asyncio.gather(*(thread.run(time.sleep, 0.05) for _ in range(5)), return_exceptions=True)
+        again = await thread.run(lambda: "free again")
+        thread.close()
+        return [*results, again]
+
+    *results, again = asyncio.run(flood())
+    assert [type(result) for result in results] == [type(None)] * 2 + [OverloadedError] * 3 and again == "free again"
