@@ -87,7 +87,7 @@ def _labels(group: Sequence[Dialogue]) -> Counter[str]:
 
 
 def _stratify(groups: list[list[Dialogue]], fractions: tuple[float, float, float], seed: int) -> dict[str, list[Dialogue]]:
-    random.Random(seed).shuffle(groups)  # noqa: S311 - reproducible, not secret
+    random.Random(seed).shuffle(groups)
     totals: Counter[str] = Counter()
     for group in groups:
         totals.update(_labels(group))

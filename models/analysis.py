@@ -229,4 +229,3 @@ class Decision:
     handoff: Handoff | None = None
     open_slots: OpenSlots | None = None
     miss: bool = False
-

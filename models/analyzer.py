@@ -70,15 +70,24 @@ class Analyzer:
         ]
 
     def _one(
-        self, text: str, intents: np.ndarray, presence: np.ndarray, emotions: np.ndarray, out_of_scope: float, vector: np.ndarray,
+        self,
+        text: str,
+        intents: np.ndarray,
+        presence: np.ndarray,
+        emotions: np.ndarray,
+        out_of_scope: float,
+        vector: np.ndarray,
         top_k: int,
     ) -> Analysis:
         labels = self.bundle.labels
         order = np.argsort(-intents, kind="stable")
         ranking = tuple(
-            IntentScore(labels.intents[index], self._titles[labels.intents[index]], round(float(intents[index]), 4)) for index in order
+            IntentScore(labels.intents[index], self._titles[labels.intents[index]], round(float(intents[index]), 4))
+            for index in order
         )
-        present = [index for index in np.argsort(-presence, kind="stable") if presence[index] >= self._calibration.thresholds.presence]
+        present = [
+            index for index in np.argsort(-presence, kind="stable") if presence[index] >= self._calibration.thresholds.presence
+        ]
         codes = [labels.intents[index] for index in present[:3]]
         top = int(emotions.argmax())
         scores = {name: round(float(value), 4) for name, value in zip(labels.emotions, emotions, strict=True)}
@@ -92,9 +101,7 @@ class Analyzer:
             entities=find_entities(mask_pii(text)), hits=hits, vector=vector, degraded=tuple(degraded),
         )  # fmt: skip
 
-    def _search(
-        self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str], top_k: int
-    ) -> tuple[SearchHit, ...]:
+    def _search(self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str], top_k: int) -> tuple[SearchHit, ...]:
         try:
             return tuple(self.bundle.faq.search(text, vector, intents, self._calibration.fusion, top_k=top_k))
         except Exception:  # the scores are still good without the knowledge base, and say so

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -108,7 +107,7 @@ def _bundled(cache: Path) -> Path:
     (building / "tokenizer_config.json").write_text(json.dumps(_TOKENIZER_CONFIG))
     (building / "hashes.json").write_text(json.dumps(_hashes(building)))
     shutil.rmtree(folder, ignore_errors=True)
-    os.replace(building, folder)
+    building.replace(folder)
     return folder
 
 

@@ -73,9 +73,7 @@ class Bm25Index:
                 documents.append(document)
                 weights.append(rarity * frequency * (_K1 + 1) / (frequency + penalty))
             starts.append(len(documents))
-        return cls(
-            vocabulary, np.array(starts, np.int64), np.array(documents, np.int32), np.array(weights, np.float32), len(texts)
-        )
+        return cls(vocabulary, np.array(starts, np.int64), np.array(documents, np.int32), np.array(weights, np.float32), len(texts))
 
     def scores(self, query: str) -> NDArray[np.float32]:
         """Returns the score of every document, divided by the number of query words. Shape: (documents,), float32, >= 0."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +92,7 @@ class BundleManifest:
         run_ids: MLflow runs by job.
         metrics: Headline results on the test split.
         files: sha256 of every other file, by path within the bundle.
+        seal: sha256 of all the fields above: a damaged `input_format` would change scores without a word.
     """
 
     schema_version: str
@@ -106,6 +106,7 @@ class BundleManifest:
     run_ids: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    seal: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,7 @@ def save_bundle(
             schema_version=SCHEMA_VERSION, bundle_version=digest[:12], normaliser_version=NORMALISER_VERSION,
             label_fingerprint=pack.labels.fingerprint, input_format=asdict(input_format), files=files, **(facts or {}),
         )  # fmt: skip
+        manifest = replace(manifest, seal=manifest_seal(manifest))
         layout.manifest.write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
 
     write_directory(target, fill)
@@ -190,10 +192,14 @@ def load_bundle(root: Path, *, threads: int = 1) -> Bundle:
         raise BundleError(f"{root}: labels.json does not list the labels of domain/ in their order; build the bundle again")
     encoder = OnnxEncoder(layout.model, layout.tokenizer, layout.lexicon, InputFormat(**manifest.input_format), threads=threads)
     if encoder.widths != (len(labels.intents), len(labels.emotions)):
-        raise BundleError(f"{root}: model.onnx scores {encoder.widths} labels, labels.json lists {len(labels.intents)} and {len(labels.emotions)}")
+        raise BundleError(
+            f"{root}: model.onnx scores {encoder.widths} labels, labels.json lists {len(labels.intents)} and {len(labels.emotions)}"
+        )
     faq = FaqIndex.load(layout.faq, labels.intents)
     if faq.dimension != encoder.dimension:
-        raise BundleError(f"{root}: faq/index.faiss has dimension {faq.dimension}, model.onnx gives {encoder.dimension}; index again")
+        raise BundleError(
+            f"{root}: faq/index.faiss has dimension {faq.dimension}, model.onnx gives {encoder.dimension}; index again"
+        )
     return Bundle(root, manifest, labels, pack, Calibration.load(layout.calibration), encoder, faq)
 
 
@@ -201,39 +207,50 @@ def read_manifest(root: Path) -> BundleManifest:
     """Returns a bundle's manifest.
 
     Raises:
-        BundleError: It is absent or malformed.
+        BundleError: It is absent, malformed, or not as it was written.
     """
     path = BundleLayout(root).manifest
     try:
-        return BundleManifest(**json.loads(path.read_text(encoding="utf-8")))
+        manifest = BundleManifest(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise BundleError(f"{root} holds no manifest.json; run `make train` or point KEFU_BUNDLE at a bundle") from error
     except (ValueError, TypeError) as error:
         raise BundleError(f"{path} is damaged ({error}); build the bundle again") from error
+    if manifest.seal and manifest.seal != manifest_seal(manifest):  # bundles from before the seal have none
+        raise BundleError(f"{path} was changed after it was written, or does not fit this version of kefu; build the bundle again")
+    return manifest
+
+
+def manifest_seal(manifest: BundleManifest) -> str:
+    """Returns the sha256 of a manifest's fields but the seal."""
+    return hashlib.sha256(json.dumps(asdict(manifest) | {"seal": ""}, sort_keys=True).encode()).hexdigest()
 
 
 def file_hashes(root: Path) -> dict[str, str]:
-    """Returns the sha256 of every file under a directory but manifest.json, by relative path."""
-    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name != "manifest.json")
+    """Returns the sha256 of every file under a directory but its own manifest.json, by relative path."""
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path != root / "manifest.json")
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
     """Makes a directory whole or not at all: `fill` writes into a temporary one, which is then renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    workplace = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    # Inside it, because only its owner may enter what mkdtemp makes, and a server may be someone else.
+    building, old = workplace / "new", workplace / "old"
     try:
+        building.mkdir()
         fill(building)
-        old = None
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".old-{target.name}-", dir=target.parent))
-            os.replace(target, old / "old")
-        os.replace(building, target)
-        if old is not None:
-            shutil.rmtree(old)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+            target.replace(old)
+        try:
+            building.replace(target)
+        except BaseException:
+            if old.exists():
+                old.replace(target)
+            raise
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
 
 
 def _verify(root: Path, manifest: BundleManifest) -> None:
@@ -242,7 +259,9 @@ def _verify(root: Path, manifest: BundleManifest) -> None:
         if name not in found:
             raise BundleError(f"{root}: {name} is missing; restore it or build the bundle again")
         if found[name] != digest:
-            raise BundleError(f"{root}: {name} does not have the hash in manifest.json, it is damaged; restore it or build the bundle again")
+            raise BundleError(
+                f"{root}: {name} does not have the hash in manifest.json, it is damaged; restore it or build the bundle again"
+            )
     extra = sorted(set(found) - set(manifest.files))
     if extra:
         raise BundleError(f"{root}: {extra[0]} is not listed in manifest.json; remove it")

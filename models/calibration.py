@@ -92,7 +92,9 @@ class Calibration:
                 }
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"calibration.json does not fit this version of kefu ({error}); calibrate the bundle again") from error
+            raise BundleError(
+                f"calibration.json does not fit this version of kefu ({error}); calibrate the bundle again"
+            ) from error
 
 
 def softmax(logits: Floats, temperature: float = 1.0) -> NDArray[np.float32]:
@@ -171,7 +173,9 @@ def wilson_interval(successes: int, total: int, *, z: float = 1.96) -> tuple[flo
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def threshold_for_precision(confidence: Floats, correct: NDArray[np.bool_], target: float, *, z: float = 0.0) -> tuple[float, dict[str, float]]:
+def threshold_for_precision(
+    confidence: Floats, correct: NDArray[np.bool_], target: float, *, z: float = 0.0
+) -> tuple[float, dict[str, float]]:
     """Returns the lowest threshold at which accepted rows are right with the target precision, and what it reaches.
 
     Args:

@@ -159,7 +159,9 @@ def load_domain(folder: Path) -> DomainPack:
             replies=raw["scripts"]["replies"],
         )
     except (KeyError, TypeError, AttributeError, re.error) as error:
-        raise ConfigError(f"the domain pack in {folder} is malformed ({type(error).__name__}: {error}); compare configs/domain") from error
+        raise ConfigError(
+            f"the domain pack in {folder} is malformed ({type(error).__name__}: {error}); compare configs/domain"
+        ) from error
     _check(pack, folder)
     return pack
 
@@ -202,8 +204,12 @@ def _check(pack: DomainPack, folder: Path) -> None:
     intents = {info.code for info in pack.intents}
     used = {rule.intent for rule in pack.slot_rules} | set(pack.policy.handoff_intents) | {pack.policy.human_intent}
     problems += [f"intent {code!r} is used but not listed in intents.yaml" for code in sorted(used - intents)]
-    problems += [f"{info.code}: urgency {info.urgency!r} is not one of {URGENCIES}" for info in pack.intents if info.urgency not in URGENCIES]
-    problems += [f"slot {slot!r} is needed but not described" for rule in pack.slot_rules for slot in rule.slots if slot not in pack.slots]
+    problems += [
+        f"{info.code}: urgency {info.urgency!r} is not one of {URGENCIES}" for info in pack.intents if info.urgency not in URGENCIES
+    ]
+    problems += [
+        f"slot {slot!r} is needed but not described" for rule in pack.slot_rules for slot in rule.slots if slot not in pack.slots
+    ]
     problems += _not_rising("urgency", [pack.priority.urgency.get(name, -1) for name in URGENCIES])
     problems += _not_rising("tier", [pack.priority.tier.get(name, -1) for name in TIERS])
     by_severity = sorted(pack.emotions, key=lambda info: info.severity)

@@ -99,7 +99,9 @@ def check_parity(
         difference = float(np.abs(array - other).max())
         worst = max(worst, difference)
         if difference > PARITY_TOLERANCE:
-            raise ParityError(f"{name}: torch and ONNX differ by {difference:.2g}, expected at most {PARITY_TOLERANCE}; report this")
+            raise ParityError(
+                f"{name}: torch and ONNX differ by {difference:.2g}, expected at most {PARITY_TOLERANCE}; report this"
+            )
         gap = np.sort(array, axis=1)[:, -1] - np.sort(array, axis=1)[:, -2]
         clear = gap > 2 * PARITY_TOLERANCE
         if name != "vector" and not np.array_equal(array[clear].argmax(1), other[clear].argmax(1)):
@@ -153,4 +155,3 @@ def _median_milliseconds(encoder: OnnxEncoder, *, rounds: int = 60) -> float:
         encoder.encode(["我前天买的鞋子怎么还没发货呀"])
         times.append((time.perf_counter() - start) * 1000)
     return statistics.median(times)
-

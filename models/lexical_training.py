@@ -15,7 +15,9 @@ from models.lexical import Lexicon
 _SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
-def fit_weights(lexicon: Lexicon, rows: Sequence[tuple[str, str]], targets: NDArray[np.bool_], *, strength: float = 1.0) -> NDArray[np.float32]:
+def fit_weights(
+    lexicon: Lexicon, rows: Sequence[tuple[str, str]], targets: NDArray[np.bool_], *, strength: float = 1.0
+) -> NDArray[np.float32]:
     """Returns one column of weights a label. Shape: (n-grams + 1, labels), float32; row 0 holds the intercepts.
 
     Args:

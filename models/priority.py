@@ -9,6 +9,7 @@ from models.analysis import Analysis, Conversation, Customer, Order, PriorityFac
 from models.domain import URGENCIES, DomainPack
 from models.entities import has_defect
 
+
 def score_priority(
     analysis: Analysis, conversation: Conversation, customer: Customer, order: Order, pack: DomainPack, *,
     repetition: int, waiting_seconds: float | None,
@@ -46,7 +47,11 @@ def score_priority(
     waited = [weight for seconds, weight in rules.waiting if (waiting_seconds or 0) >= seconds]
     if waited:
         weights.append(("waiting", f"{waiting_seconds:g}s", max(waited)))
-    missing = [name for name, value in (("customer_tier", tier), ("order_risk", order.risk), ("waiting_seconds", waiting_seconds)) if value is None]
+    missing = [
+        name
+        for name, value in (("customer_tier", tier), ("order_risk", order.risk), ("waiting_seconds", waiting_seconds))
+        if value is None
+    ]
     score, factors = _combine(weights)
     band = next(name for name, low in reversed(rules.bands) if score >= low)
     return PriorityScore(score, band, urgency, business, factors, tuple(missing))

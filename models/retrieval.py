@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import BundleError
+from data.errors import BundleError, DataError
 from data.knowledge import faq_entry, faq_row
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
@@ -81,6 +83,11 @@ class FaqIndex:
         self.by_id = {entry.faq_id: entry for entry in self.entries}
         self.questions = [question for entry in self.entries for question in entry.questions]
         self.owner = np.array([number for number, entry in enumerate(self.entries) for _ in entry.questions], np.int64)
+        strange = [entry for entry in self.entries if entry.intent not in intents]
+        if strange:
+            raise BundleError(
+                f"entry {strange[0].faq_id!r} has the intent {strange[0].intent!r}, which is not a label; build the index again"
+            )
         self._intent = np.array([intents.index(entry.intent) for entry in self.entries], np.int64)
         if vectors.shape[0] != len(self.questions) or bm25.size != len(self.questions):
             raise BundleError(
@@ -113,7 +120,9 @@ class FaqIndex:
         """Returns the cosine of pairs of questions. Shape: (n, 2) row numbers to (n,)."""
         return np.asarray((self.vectors[pairs[:, 0]] * self.vectors[pairs[:, 1]]).sum(1), np.float32)
 
-    def candidates(self, text: str, vector: NDArray[np.float32], intent_probability: NDArray[np.float32], *, top_k: int = 20) -> Candidates:
+    def candidates(
+        self, text: str, vector: NDArray[np.float32], intent_probability: NDArray[np.float32], *, top_k: int = 20
+    ) -> Candidates:
         """Returns the entries near a query by vector or by words, with their features.
 
         Args:
@@ -123,6 +132,8 @@ class FaqIndex:
             top_k: How many questions each engine brings.
         """
         limit = min(top_k, len(self.questions))
+        if limit == 0:  # neither faiss nor numpy looks for nothing
+            return Candidates(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, len(FEATURES)), np.float32))
         _, near = self._index.search(vector[None, :], limit)
         bm25 = self._bm25.scores(text)
         wordy = np.argpartition(-bm25, limit - 1)[:limit]
@@ -173,10 +184,11 @@ class FaqIndex:
         """
         try:
             index = faiss.read_index(str(folder / "index.faiss"))
-            lines = (folder / "entries.jsonl").read_text(encoding="utf-8").splitlines()
-            entries = [faq_entry(json.loads(line), f"faq/entries.jsonl:{number}") for number, line in enumerate(lines, 1)]
+            # Not splitlines: an answer may hold a line separator of Unicode, which JSON leaves as it is.
+            lines = (folder / "entries.jsonl").read_text(encoding="utf-8").split("\n")
+            entries = [faq_entry(json.loads(line), f"faq/entries.jsonl:{number}") for number, line in enumerate(lines, 1) if line]
             bm25 = Bm25Index.load(folder)
-        except (RuntimeError, ValueError, OSError, KeyError) as error:
+        except (RuntimeError, ValueError, OSError, KeyError, EOFError, DataError, zipfile.BadZipFile, zlib.error) as error:
             raise BundleError(f"the FAQ index in {folder.name}/ cannot be read ({error}); build the bundle again") from error
         return cls(entries, index.reconstruct_n(0, index.ntotal), bm25, intents)
 

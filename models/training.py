@@ -134,7 +134,12 @@ def fit(
 
 @torch.no_grad()
 def predict(
-    model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[tuple[str, str]], lexicon: Lexicon | None = None, *, batch_size: int = 64
+    model: CustomerServiceModel,
+    tokenizer: Tokenizer,
+    rows: Sequence[tuple[str, str]],
+    lexicon: Lexicon | None = None,
+    *,
+    batch_size: int = 64,
 ) -> list[NDArray[np.float32]]:
     """Returns the four outputs for (message, context) rows, in their order; without a lexicon, the encoder's alone.
 
@@ -278,7 +283,9 @@ def _probe(
     Source: Kumar et al. 2022, Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution.
     """
     model.eval()
-    sample = sorted(generator.sample(range(len(texts.rows)), min(_PROBE_ROWS, len(texts.rows))), key=lambda index: texts.lengths[index])
+    sample = sorted(
+        generator.sample(range(len(texts.rows)), min(_PROBE_ROWS, len(texts.rows))), key=lambda index: texts.lengths[index]
+    )
     with torch.no_grad():
         features = torch.cat([texts.pool(sample[start : start + 64]) for start in range(0, len(sample), 64)])
     model.center.copy_(features.mean(0))

@@ -14,7 +14,13 @@ from sklearn.linear_model import LogisticRegression
 
 from data.errors import ConfigError
 from models.calibration import (
-    Calibration, Thresholds, fit_temperature, sigmoid, softmax, threshold_for_precision, threshold_for_recall,
+    Calibration,
+    Thresholds,
+    fit_temperature,
+    sigmoid,
+    softmax,
+    threshold_for_precision,
+    threshold_for_recall,
 )  # fmt: skip
 from models.domain import load_domain
 from models.encoder import Encoded, OnnxEncoder
@@ -54,9 +60,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
     rejector, oos_threshold = _fit_rejector(encoder, encoded, prepared, labels.intents, config, provenance)
     chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
-    calibration = replace(
-        calibration, fusion=fusion, rejector=rejector, thresholds=Thresholds(**chosen), provenance=provenance
-    )
+    calibration = replace(calibration, fusion=fusion, rejector=rejector, thresholds=Thresholds(**chosen), provenance=provenance)
     calibration.save(folder / "calibration.json")
     tracker.metrics({f"threshold_{name}": value for name, value in chosen.items()})
     tracker.metrics({"intent_temperature": calibration.intent_temperature, "emotion_temperature": calibration.emotion_temperature})
@@ -64,9 +68,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     return {"thresholds": chosen, "provenance": provenance}
 
 
-def faq_candidates(
-    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]
-) -> list[Candidates]:
+def faq_candidates(calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]) -> list[Candidates]:
     """Returns the candidates of each query, as serving would see them."""
     encoded = encoder.encode([query.text for query in queries])
     intents = softmax(encoded.intent, calibration.intent_temperature)
@@ -137,7 +139,9 @@ def _fit_fusion(
     folds = np.random.default_rng(config.seed).integers(0, 5, len(queries))
     best_confidence, best_right = np.zeros(len(queries)), np.zeros(len(queries), np.bool_)
     for fold in range(5):
-        fusion = _fusion_of([found[row] for row in np.flatnonzero(folds != fold)], [right[row] for row in np.flatnonzero(folds != fold)])
+        fusion = _fusion_of(
+            [found[row] for row in np.flatnonzero(folds != fold)], [right[row] for row in np.flatnonzero(folds != fold)]
+        )
         for row in np.flatnonzero(folds == fold):
             confidence = fusion.probability(found[row].features)
             best_confidence[row], best_right[row] = confidence.max(), right[row][confidence.argmax()]
@@ -166,9 +170,7 @@ def _fit_rejector(
         provenance["out_of_scope"] = {"n": len(outside), "note": "defaults: too few out-of-scope dev rows"}
         return base, {}
     other = encoder.encode([row.text for row in outside])
-    features = np.concatenate(
-        [base.features(part.vector, part.intent, part.presence) for part in (encoded, other)]
-    )
+    features = np.concatenate([base.features(part.vector, part.intent, part.presence) for part in (encoded, other)])
     truth = np.concatenate([np.zeros(len(encoded.vector)), np.ones(len(outside))])
     mean, scale = features.mean(0), features.std(0) + 1e-6
     model = LogisticRegression(C=10.0).fit((features - mean) / scale, truth)
@@ -219,4 +221,3 @@ def _repeat_threshold(faq: FaqIndex, provenance: dict[str, Any]) -> float:
     best = int(np.argmax(gain))
     provenance["repeat"] = {"target": "Youden's J", "paraphrases_found": float((near >= grid[best]).mean()), "n": len(same)}
     return float(grid[best])
-

@@ -14,7 +14,11 @@ from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace
 
 app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True, help="Jobs of kefu, from dialogue logs to a promoted bundle.")
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Jobs of kefu, from dialogue logs to a promoted bundle.",
+)
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file; configs/<job>.yaml by default")]
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: a.b=value")]
@@ -36,7 +40,10 @@ _HELP = {
 def _command(name: str) -> None:
     @app.command(name, help=_HELP[name])
     def command(
-        config: ConfigOption = None, overrides: SetOption = None, force: ForceOption = False, workspace: WorkspaceOption = Path("artifacts")
+        config: ConfigOption = None,
+        overrides: SetOption = None,
+        force: ForceOption = False,
+        workspace: WorkspaceOption = Path("artifacts"),
     ) -> None:
         _guard(lambda: run_step(name, Workspace(workspace), config_path=config, overrides=overrides or (), force=force))
 
@@ -46,9 +53,7 @@ for _name in STEPS:
 
 
 @app.command("all", help="Run every job in order; skip those whose inputs did not change.")
-def run_everything(
-    overrides: SetOption = None, force: ForceOption = False, workspace: WorkspaceOption = Path("artifacts")
-) -> None:
+def run_everything(overrides: SetOption = None, force: ForceOption = False, workspace: WorkspaceOption = Path("artifacts")) -> None:
     """Chains the jobs; an override names its job first: --set train.training.epochs=5."""
     _guard(lambda: run_all(Workspace(workspace), overrides=overrides or (), force=force))
 

@@ -99,7 +99,9 @@ class CalibrateConfig(_Config):
     anger_handoff_precision: float = Field(0.8, ge=0, le=1)
     anxiety_recall: float = Field(0.8, ge=0, le=1)
     in_scope_kept: float = Field(0.95, ge=0, le=1)
-    intent_precision: float = Field(0.8, ge=0, le=1, description="Precision of the ranking's first place above the intent threshold")
+    intent_precision: float = Field(
+        0.8, ge=0, le=1, description="Precision of the ranking's first place above the intent threshold"
+    )
     threads: int = Field(2, ge=1)
     seed: int = 13
 
@@ -159,7 +161,9 @@ def load_config(kind: type[Config], path: Path, overrides: list[str] | None = No
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {place}: {first['msg']} (got {first['input']!r}); known are {', '.join(kind.model_fields)}") from error
+        raise ConfigError(
+            f"{path}: {place}: {first['msg']} (got {first['input']!r}); known are {', '.join(kind.model_fields)}"
+        ) from error
 
 
 def config_hash(config: BaseModel) -> str:

@@ -117,7 +117,9 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
         "slices": _slices(case, truth, predicted, other),
         "anger": _alarm(is_angry, alarmed) | {"threshold": alert},
         # The baseline at the same false alarms: how much anger does it find?
-        "anger_baseline": _alarm(is_angry, baseline_scores >= np.quantile(baseline_scores[~is_angry], 1 - alarmed[~is_angry].mean())),
+        "anger_baseline": _alarm(
+            is_angry, baseline_scores >= np.quantile(baseline_scores[~is_angry], 1 - alarmed[~is_angry].mean())
+        ),
     }
 
 
@@ -131,8 +133,12 @@ def measure_context(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     truth = [case.messages[number].intents[0] for number in rows]
     return {
         "n": len(rows),
-        "accuracy_with_context": float(np.mean([analyses[number].intent.name == want for number, want in zip(rows, truth, strict=True)])),
-        "accuracy_without_context": float(np.mean([analysis.intent.name == want for analysis, want in zip(blind, truth, strict=True)])),
+        "accuracy_with_context": float(
+            np.mean([analyses[number].intent.name == want for number, want in zip(rows, truth, strict=True)])
+        ),
+        "accuracy_without_context": float(
+            np.mean([analysis.intent.name == want for analysis, want in zip(blind, truth, strict=True)])
+        ),
     }
 
 
@@ -280,7 +286,9 @@ def _compare(case: Case, truth: NDArray[np.int64], predicted: NDArray[np.int64],
     draws, seed = case.config.bootstrap, case.config.seed
 
     def interval(labels: NDArray[np.int64]) -> tuple[float, float]:
-        return bootstrap_interval(lambda rows: macro_f1(truth[rows], labels[rows]), len(truth), draws=draws // 4, seed=seed, groups=groups)
+        return bootstrap_interval(
+            lambda rows: macro_f1(truth[rows], labels[rows]), len(truth), draws=draws // 4, seed=seed, groups=groups
+        )
 
     lead = bootstrap_interval(
         lambda rows: macro_f1(truth[rows], predicted[rows]) - macro_f1(truth[rows], other[rows]), len(truth), draws=draws // 2,
@@ -362,7 +370,9 @@ def _coverage_at(confidence: NDArray[np.float64], right: NDArray[np.bool_], targ
 
 
 def _coverage_interval(case: Case, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    return bootstrap_interval(lambda rows: _coverage_at(confidence[rows], right[rows]), len(right), draws=200, seed=case.config.seed)
+    return bootstrap_interval(
+        lambda rows: _coverage_at(confidence[rows], right[rows]), len(right), draws=200, seed=case.config.seed
+    )
 
 
 def _reference_retrieval(case: Case, queries: Sequence[FaqQuery], vectors: NDArray[np.float32]) -> dict[str, float]:
@@ -381,15 +391,27 @@ def _reference_retrieval(case: Case, queries: Sequence[FaqQuery], vectors: NDArr
     names = list(owner)
     scores = vectors @ case.bundle.faq.vectors.T
     nearest = np.argsort(-scores, axis=1, kind="stable")[:, :10]
-    results = [[{"corpus_id": names[index], "score": float(scores[row, index])} for index in nearest[row]] for row in range(len(queries))]
+    results = [
+        [{"corpus_id": names[index], "score": float(scores[row, index])} for index in nearest[row]] for row in range(len(queries))
+    ]
     found = evaluator.compute_metrics(results)
-    return {"hit_at_1": float(found["accuracy@k"][1]), "mrr_at_10": float(found["mrr@k"][10]), "ndcg_at_10": float(found["ndcg@k"][10])}
+    return {
+        "hit_at_1": float(found["accuracy@k"][1]),
+        "mrr_at_10": float(found["mrr@k"][10]),
+        "ndcg_at_10": float(found["ndcg@k"][10]),
+    }
 
 
 def _calibration_row(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> dict[str, Any]:
     low, high = ece_band(confidence, draws=200)
     error = expected_calibration_error(confidence, right)
-    return {"n": len(right), "ece": error, "perfect_band": (low, high), "mean_confidence": float(confidence.mean()), "accuracy": float(right.mean())}
+    return {
+        "n": len(right),
+        "ece": error,
+        "perfect_band": (low, high),
+        "mean_confidence": float(confidence.mean()),
+        "accuracy": float(right.mean()),
+    }
 
 
 def _draw(case: Case, draw: Any) -> None:

@@ -54,7 +54,13 @@ def run(config: ExportConfig, folder: Path, workspace: Workspace, tracker: Run) 
     rows = variant_rows(variants)
     (folder / "variants.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     tracker.table("variants", rows)
-    tracker.metrics({"parity_difference": difference, "chosen_milliseconds": variants[0].milliseconds, "chosen_megabytes": variants[0].megabytes})
+    tracker.metrics(
+        {
+            "parity_difference": difference,
+            "chosen_milliseconds": variants[0].milliseconds,
+            "chosen_megabytes": variants[0].megabytes,
+        }
+    )
     return {"chosen": variants[0].name, "parity_difference": difference, "variants": rows}
 
 

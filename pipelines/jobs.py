@@ -42,7 +42,12 @@ def run_step(
     job = importlib.import_module(f"pipelines.{name}")
     from pipelines.tracking import job_run
 
-    tags = {"git_commit": git_commit(), "fingerprint": mark, "config_hash": config_hash(config), "seed": str(values.get("seed", ""))}
+    tags = {
+        "git_commit": git_commit(),
+        "fingerprint": mark,
+        "config_hash": config_hash(config),
+        "seed": str(values.get("seed", "")),
+    }
     with job_run(name, values, root=workspace.root, tags=tags) as tracker:
 
         def fill(folder: Path) -> dict[str, Any]:

@@ -39,7 +39,9 @@ def bootstrap_interval(
         samples = (generator.integers(0, size, size) for _ in range(draws))
     else:
         members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
-        samples = (np.concatenate([members[pick] for pick in generator.integers(0, len(members), len(members))]) for _ in range(draws))
+        samples = (
+            np.concatenate([members[pick] for pick in generator.integers(0, len(members), len(members))]) for _ in range(draws)
+        )
     values = [measure(rows) for rows in samples]
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 

@@ -40,13 +40,19 @@ def write_model_card(prepared: Prepared, results: dict[str, Any], bundle: Bundle
         "",
         "| slice | n | kefu [95 %] | TF-IDF |",
         "|---|---|---|---|",
-        *(f"| {row['slice']} | {row['n']} | {spread(row['accuracy'], row['interval'])} | {number(row['tfidf_accuracy'])} |" for row in results["intent"]["slices"]),
+        *(
+            f"| {row['slice']} | {row['n']} | {spread(row['accuracy'], row['interval'])} | {number(row['tfidf_accuracy'])} |"
+            for row in results["intent"]["slices"]
+        ),
         "",
         "## Emotions",
         "",
         "| emotion | n | precision | recall | F1 |",
         "|---|---|---|---|---|",
-        *(f"| {row['title']} {row['label']} | {row['n']} | {row['precision']} | {row['recall']} | {row['f1']} |" for row in results["emotion"]["per_class"]),
+        *(
+            f"| {row['title']} {row['label']} | {row['n']} | {row['precision']} | {row['recall']} | {row['f1']} |"
+            for row in results["emotion"]["per_class"]
+        ),
         "",
         "## Where it is weak",
         "",

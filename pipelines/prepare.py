@@ -25,7 +25,7 @@ from pipelines.tracking import Run
 from pipelines.workspace import Workspace, tree_hash
 
 
-def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
+def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:  # noqa: ARG001 - all jobs look alike
     """Writes dialogues/, faq.jsonl, faq_queries.jsonl, out_of_scope.jsonl and report.json into the folder."""
     disable_progress_bars()
     labels = load_domain(config.domain).labels
@@ -42,7 +42,9 @@ def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run)
     held = {dedupe_key(row["text"]) for row in queries}
     indexed = [question for entry in entries for question in entry.questions if dedupe_key(question) in held]
     if indexed:
-        raise DataError(f"{config.faq_queries}: {indexed[0]!r} is a question of the knowledge base too; evaluation queries are never indexed")
+        raise DataError(
+            f"{config.faq_queries}: {indexed[0]!r} is a question of the knowledge base too; evaluation queries are never indexed"
+        )
     out_of_scope = _labelled_lines(config.out_of_scope, None)
     _write(folder / "faq_queries.jsonl", queries)
     _write(folder / "out_of_scope.jsonl", out_of_scope)
@@ -122,7 +124,9 @@ def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[st
     for where, raw in read_json_lines(path):
         text = raw.get("text")
         if "__error__" in raw or not isinstance(text, str) or raw.get("split") not in SPLITS:
-            raise DataError(raw.get("__error__") or f"{where}: expected text and split (one of {', '.join(SPLITS)}); correct the line")
+            raise DataError(
+                raw.get("__error__") or f"{where}: expected text and split (one of {', '.join(SPLITS)}); correct the line"
+            )
         if faq_ids is not None and raw.get("faq_id") is not None and raw["faq_id"] not in faq_ids:
             raise DataError(f"{where}: faq_id {raw['faq_id']!r} is not in the knowledge base; correct it")
         rows.append({**raw, "text": mask_pii(clean(text))})

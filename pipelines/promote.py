@@ -24,7 +24,11 @@ def run(config: PromoteConfig, folder: Path, workspace: Workspace, tracker: Run)
     evaluated = workspace.require("evaluate")
     results = json.loads((evaluated / "results.json").read_text(encoding="utf-8"))
     manifest = read_manifest(evaluated / "candidate")
-    problems = [f"{gate['gate']} is {gate['reached']}, expected {gate['at_least']} or more" for gate in results["gates"] if not gate["passed"]]
+    problems = [
+        f"{gate['gate']} is {gate['reached']}, expected {gate['at_least']} or more"
+        for gate in results["gates"]
+        if not gate["passed"]
+    ]
     problems += _regressions(results, _champion_results(workspace), config)
     version = register_bundle(evaluated / "candidate", alias=None if problems else "champion")
     tracker.metrics({**results["headline"], "promoted": 0.0 if problems else 1.0})

@@ -19,7 +19,12 @@ class BundleModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
         self.analyzer = Analyzer(load_bundle(Path(context.artifacts["bundle"])))
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(  # MLflow's signature
+        self,
+        context: Any,  # noqa: ARG002
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> pd.DataFrame:
         """Returns one row a text: intent, its confidence, emotion, its confidence, out-of-scope probability."""
         from models.analyzer import Request
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from rich.console import Console
@@ -52,14 +53,18 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ]  # fmt: skip
     context = results["context"]
     if context["n"]:
-        rows.append(("intent accuracy on contextual turns, with history", str(context["n"]), number(context["accuracy_with_context"]), ""))
-        rows.append(("intent accuracy on contextual turns, without", str(context["n"]), number(context["accuracy_without_context"]), ""))
+        rows.append(
+            ("intent accuracy on contextual turns, with history", str(context["n"]), number(context["accuracy_with_context"]), "")
+        )
+        rows.append(
+            ("intent accuracy on contextual turns, without", str(context["n"]), number(context["accuracy_without_context"]), "")
+        )
     return rows
 
 
 def number(value: float | None) -> str:
     """Returns a number with three digits, a dash for none."""
-    return "–" if value is None or value != value else f"{value:.3f}"
+    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def spread(value: float, interval: tuple[float, float]) -> str:
@@ -89,5 +94,12 @@ def _calibration_table(results: dict[str, Any]) -> Table:
     for name, part in results["calibration"].items():
         for label, row in {"all": part, **part["slices"]}.items():
             low, high = row["perfect_band"]
-            table.add_row(f"{name}, {label}", str(row["n"]), number(row["ece"]), f"{low:.3f}–{high:.3f}", number(row["mean_confidence"]), number(row["accuracy"]))
+            table.add_row(
+                f"{name}, {label}",
+                str(row["n"]),
+                number(row["ece"]),
+                f"{low:.3f}–{high:.3f}",
+                number(row["mean_confidence"]),
+                number(row["accuracy"]),
+            )
     return table

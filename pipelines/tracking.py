@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ class Run:
         """Logs numbers, at a step if given."""
         import mlflow
 
-        finite = {name: float(value) for name, value in values.items() if value == value}
+        finite = {name: float(value) for name, value in values.items() if not math.isnan(value)}
         mlflow.log_metrics(finite, step=step, synchronous=step is None)
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,12 @@ def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -
     save_model(model, str(folder / "model.safetensors"))
     base.trunk.config.save_pretrained(folder / "trunk")
     base.tokenizer.save(str(folder / "tokenizer.json"))
-    shape = {"intents": len(labels.intents), "emotions": len(labels.emotions), "segments": base.segments, "dropout": settings.dropout}
+    shape = {
+        "intents": len(labels.intents),
+        "emotions": len(labels.emotions),
+        "segments": base.segments,
+        "dropout": settings.dropout,
+    }
     (folder / "network.json").write_text(json.dumps(shape), encoding="utf-8")
     (folder / "input_format.json").write_text(json.dumps(asdict(input_format)), encoding="utf-8")
     (folder / "curves.json").write_text(json.dumps(curves, indent=1), encoding="utf-8")
@@ -157,10 +164,11 @@ def mine_neighbours(texts: Sequence[Sequence[str]], base: BaseEncoder) -> list[t
     if not pairs:
         return [()] * len(texts)
     dataset = Dataset.from_dict({"anchor": [anchor for anchor, _ in pairs], "positive": [positive for _, positive in pairs]})
-    mined = mine_hard_negatives(
-        dataset, as_sentence_transformer(base), corpus=[messages[0] for messages in texts], num_negatives=2, range_max=4,
-        sampling_strategy="top", output_format="triplet", verbose=False,
-    )  # fmt: skip
+    with redirect_stderr(io.StringIO()):  # its bars cannot be turned off
+        mined = mine_hard_negatives(
+            dataset, as_sentence_transformer(base), corpus=[messages[0] for messages in texts], num_negatives=2, range_max=4,
+            sampling_strategy="top", output_format="triplet", verbose=False,
+        )  # fmt: skip
     found: list[dict[int, None]] = [{} for _ in texts]
     for row in mined:
         entry, near = owner[row["positive"]], owner[row["negative"]]
@@ -229,4 +237,3 @@ def load_trained(folder: Path) -> tuple[CustomerServiceModel, InputFormat]:
     model.lexical = LexicalHead(rows, shape["intents"], shape["emotions"])
     load_model(model, str(folder / "model.safetensors"))
     return model.eval(), InputFormat(**json.loads((folder / "input_format.json").read_text(encoding="utf-8")))
-

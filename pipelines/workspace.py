@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -91,7 +92,7 @@ def fingerprint(step: str, config: dict[str, Any], inputs: Sequence[Path], upstr
     for path in inputs:
         parts.append(f"{path}:{tree_hash(path)}")
     for pattern in _CODE[step]:
-        parts += [file_hash(path) for path in sorted(Path().glob(pattern))]
+        parts += [code_hash(path) for path in sorted(Path().glob(pattern))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -104,6 +105,11 @@ def tree_hash(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def code_hash(path: Path) -> str:
+    """Returns a hash of what a module says, whatever its layout and comments: reformatting needs no new training."""
+    return hashlib.sha256(ast.dump(ast.parse(path.read_text(encoding="utf-8"))).encode()).hexdigest()
+
+
 def file_hash(path: Path) -> str:
     """Returns the sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -114,7 +120,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def git_commit() -> str:

@@ -127,6 +127,15 @@ def test_every_intent_has_its_share_in_every_split(seed: int) -> None:
         assert found == {"train": count * 0.8, "dev": count * 0.1, "test": count * 0.1}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_dialogues_with_two_intents_upset_the_share_of_neither(seed: int) -> None:
+    rows = [dialogue(row.dialogue_id, row.turns[0].text, intents=["often"]) for row in unlike(20, intent="x")]
+    rows[:10] = [Dialogue(row.dialogue_id, (*row.turns, Utterance(Speaker.USER, "嗯", ("rare",)))) for row in rows[:10]]
+    result = split_dialogues(rows, fractions=USUAL, seed=seed)
+    counts = [Counter(turn.intents[0] for row in result[name] for turn in row.turns) for name in SPLITS]
+    assert counts == [{"often": 16, "rare": 8}, {"often": 2, "rare": 1}, {"often": 2, "rare": 1}]
+
+
 def test_dialogues_without_labels_are_shared_out_too() -> None:
     rows = [Dialogue(row.dialogue_id, (Utterance(Speaker.USER, row.turns[0].text),)) for row in unlike(100, intent="x")]
     result = split_dialogues(rows, fractions=USUAL, seed=3)

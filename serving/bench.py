@@ -1,0 +1,121 @@
+"""`python -m serving.bench`: how fast the current bundle is, in process and over HTTP. Medians over several runs."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.analyzer import Analyzer, Request
+from models.bundle import load_bundle
+from serving.bundles import bundle_path
+from serving.settings import Settings
+
+_RUNS = 5
+_TEXTS = (
+    "怎么还不发货", "这件偏大吗", "运费谁出", "我要退货", "能开发票吗", "优惠券用不了", "收到是坏的", "什么时候到",
+    "改一下地址", "退款到哪了", "有没有黑色的L码", "转人工", "昨天买的今天就降价了", "发错颜色了", "保修多久", "你好",
+)  # fmt: skip
+_READY_SECONDS = 60.0
+
+
+def main() -> int:
+    """Measures and prints a table."""
+    settings = Settings.from_environment()
+    analyzer = Analyzer(load_bundle(bundle_path(settings)))
+    rows = [("analyze, one short message, one thread", *_runs(_analyze(analyzer), 200))]
+    with _server() as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        rows.append(("POST /chat, one client", *_runs(_chat(connection), 200)))
+        rows.append(("POST /score, 32 messages", *_runs(_score(connection), 20)))
+    print(f"{'what':<42}{'p50 ms':>8}{'p99 ms':>8}   median of {_RUNS} runs")
+    for name, middle, high in rows:
+        print(f"{name:<42}{middle:>8.2f}{high:>8.2f}")
+    return 0
+
+
+def _runs(work: Callable[[int], None], count: int) -> tuple[float, float]:
+    """Returns (p50, p99) in milliseconds, each the median over the runs."""
+    for number in range(20):
+        work(number)
+    middles, highs = [], []
+    for run in range(_RUNS):
+        times = []
+        for number in range(count):
+            start = time.perf_counter()
+            work(run * count + number)
+            times.append((time.perf_counter() - start) * 1000)
+        times.sort()
+        middles.append(statistics.median(times))
+        highs.append(times[min(len(times) - 1, int(len(times) * 0.99))])
+    return statistics.median(middles), statistics.median(highs)
+
+
+def _analyze(analyzer: Analyzer) -> Callable[[int], None]:
+    return lambda number: (analyzer.analyze([Request(_TEXTS[number % len(_TEXTS)])]), None)[1]
+
+
+def _chat(connection: http.client.HTTPConnection) -> Callable[[int], None]:
+    def work(number: int) -> None:
+        _post(connection, "/chat", {"conversation_id": f"bench-{os.getpid()}-{number}", "text": _TEXTS[number % len(_TEXTS)]})
+
+    return work
+
+
+def _score(connection: http.client.HTTPConnection) -> Callable[[int], None]:
+    messages = [{"text": text} for text in _TEXTS * 2]
+    return lambda _: _post(connection, "/score", {"messages": messages})
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: object) -> None:
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    text = response.read()
+    if response.status != 200:
+        raise RuntimeError(f"{path} answered {response.status}: {text[:200]!r}")
+
+
+@contextmanager
+def _server() -> Iterator[int]:
+    """Serves the current bundle on a free port, with state of its own, until the block ends."""
+    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+        probe.close()
+        environment = {**os.environ, "KEFU_PORT": str(port), "KEFU_STATE": str(Path(folder) / "state.db")}
+        command = [sys.executable, "-m", "serving"]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+        try:
+            _wait(port, process)
+            yield port
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError("the server stopped at once; run `python -m serving` to see why")
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server was not ready within {_READY_SECONDS:.0f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
