@@ -194,10 +194,11 @@ def threshold_for_precision(
         if not tied and reached >= target:
             best = count
     if best == 0:
-        return 1.0, {"target": target, "precision": float("nan"), "coverage": 0.0, "n": float(len(order))}
+        # Above 1, for a confidence that rounds to 1 would pass a threshold of 1.
+        return math.nextafter(1.0, 2.0), {"target": target, "precision": float("nan"), "coverage": 0.0, "n": float(len(order))}
     # Halfway to the next value: a threshold that sits on a row would hang on its last digit.
     following = values[best] if best < len(order) else values[best - 1] - 1e-6
-    threshold = float((values[best - 1] + following) / 2)
+    threshold = max(float((values[best - 1] + following) / 2), math.nextafter(following, 2.0))
     precision = float(hits[best - 1] / best)
     return threshold, {"target": target, "precision": precision, "coverage": best / len(order), "n": float(len(order))}
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -15,6 +18,11 @@ from data.types import LabelSet
 FILES = ("intents.yaml", "emotions.yaml", "priority.yaml", "policy.yaml", "slots.yaml", "scripts.yaml")
 URGENCIES = ("low", "medium", "high", "critical")
 TIERS = ("regular", "silver", "gold", "platinum")
+# The replies that models/policy.py may need, each with the places it fills.
+_REPLIES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("suggest", "fallback", "out_of_scope", "handoff", "image", "link", "emoji"), ()),
+    "handoff_closed": ("from", "to"), "slots_done": ("slots",), "recommendation_done": ("slots",), "also": ("question",),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +166,18 @@ def load_domain(folder: Path) -> DomainPack:
             },
             replies=raw["scripts"]["replies"],
         )
-    except (KeyError, TypeError, AttributeError, re.error) as error:
+        _check(pack, folder)
+    except (KeyError, TypeError, ValueError, AttributeError, re.error) as error:
         raise ConfigError(
             f"the domain pack in {folder} is malformed ({type(error).__name__}: {error}); compare configs/domain"
         ) from error
-    _check(pack, folder)
     return pack
 
 
 def _load(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); a domain pack holds {', '.join(FILES)}") from error
 
 
@@ -187,14 +195,19 @@ def _priority(raw: dict[str, Any]) -> PriorityRules:
 
 def _slot(name: str, row: dict[str, Any]) -> Slot:
     pattern = re.compile(row["pattern"]) if row.get("pattern") else None
-    return Slot(name, row["question"], row.get("entity"), tuple(row.get("words", ())), pattern, bool(row.get("free")))
+    return Slot(name, row["question"], row.get("entity"), _lower(row.get("words", ())), pattern, bool(row.get("free")))
 
 
 def _slot_rules(intent: str, row: dict[str, Any]) -> list[SlotRule]:
     late = bool(row.get("only_without_answer"))
     if "products" in row:
-        return [SlotRule(intent, tuple(part["words"]), tuple(part["slots"]), late) for part in row["products"]]
+        return [SlotRule(intent, _lower(part["words"]), tuple(part["slots"]), late) for part in row["products"]]
     return [SlotRule(intent, (), tuple(row["slots"]), late)]
+
+
+def _lower(words: Iterable[object]) -> tuple[str, ...]:
+    """Words as they are looked for: in the lower-cased message."""
+    return tuple(str(word).lower() for word in words)
 
 
 def _check(pack: DomainPack, folder: Path) -> None:
@@ -215,6 +228,16 @@ def _check(pack: DomainPack, folder: Path) -> None:
     by_severity = sorted(pack.emotions, key=lambda info: info.severity)
     problems += _not_rising("emotion", [pack.priority.emotion.get(info.code, -1) for info in by_severity])
     problems += _not_rising("waiting", [weight for _, weight in pack.priority.waiting])
+    problems += _not_rising("repetition", [pack.priority.repetition.get(name, -1) for name in ("second", "third")])
+    for name in ("aftersale", "emotion_rising", "order_risk"):
+        problems += _not_rising(name, [getattr(pack.priority, name)])
+    lows = [low for _, low in pack.priority.bands]
+    problems += [] if lows[:1] == [0] and lows == sorted(lows) else [f"priority bands begin at {lows}, expected 0 and rising"]
+    earned = pack.priority.tier_by_orders
+    rises = list(earned) == sorted(earned) and [tier for tier in TIERS if tier in dict(earned).values()] == [tier for _, tier in earned]
+    problems += [] if rises else [f"tier_by_orders is {earned}, expected rising numbers for rising ones of {TIERS}"]
+    problems += [f"scripts soothe {code!r}, which is not in emotions.yaml" for code in sorted(set(pack.scripts) - set(codes))]
+    problems += _unfit_replies(pack.replies) + _unfit_hours(pack.policy.opening_hours)
     if problems:
         raise ConfigError(f"the domain pack in {folder} contradicts itself: {'; '.join(problems)}; correct it")
 
@@ -222,3 +245,22 @@ def _check(pack: DomainPack, folder: Path) -> None:
 def _not_rising(name: str, weights: list[float]) -> list[str]:
     fine = all(0 <= weight < 1 for weight in weights) and weights == sorted(weights)
     return [] if fine else [f"priority weights of {name} are {weights}, expected rising values in [0, 1)"]
+
+
+def _unfit_replies(replies: dict[str, str]) -> list[str]:
+    problems = [f"scripts.yaml lacks the reply {name!r}" for name in _REPLIES if name not in replies]
+    for name in _REPLIES.keys() & replies.keys():
+        try:
+            if _REPLIES[name]:
+                replies[name].format(**dict.fromkeys(_REPLIES[name], ""))
+        except (KeyError, IndexError, ValueError):
+            problems.append(f"reply {name!r} has other places than {_REPLIES[name]}")
+    return problems
+
+
+def _unfit_hours(hours: dict[str, str]) -> list[str]:
+    try:
+        time.fromisoformat(hours["from"]), time.fromisoformat(hours["to"]), ZoneInfo(hours["timezone"])
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        return [f"opening_hours are {hours} ({error}), expected from and to such as \"09:00\", and a timezone"]
+    return []

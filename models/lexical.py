@@ -41,7 +41,9 @@ class Lexicon:
             counts.update(_CONTEXT_MARK + gram for gram in set(_ngrams(context)))
         kept = sorted(gram for gram, count in counts.items() if count >= min_count)
         idf = np.log((1 + len(rows)) / (1 + np.array([counts[gram] for gram in kept], np.float64))) + 1
-        return cls({gram: number for number, gram in enumerate(kept, 1)}, np.concatenate([[0.0], idf]).astype(np.float32))
+        # Rounded as `save` writes it, so that training and serving weigh alike to the last digit.
+        idf = np.concatenate([[0.0], idf.round(4)]).astype(np.float32)
+        return cls({gram: number for number, gram in enumerate(kept, 1)}, idf)
 
     def encode(self, message: str, context: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Returns (rows, weights) of a message: row 0 and its known n-grams. Shapes: (m,) and (m,).

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURES = ("presence", "energy", "neighbour")
+FEATURES = ("presence", "energy", "neighbour", "direction")
 
 
 @dataclass(frozen=True, slots=True)
 class Rejector:
-    """Logistic regression over three signs of being out of scope.
+    """Logistic regression over four signs of being out of scope.
 
     presence: the highest presence logit (trained low on out-of-scope rows); energy: log-sum-exp of the ranking's logits;
-    neighbour: cosine to the nearest centroid of the in-scope training vectors.
+    neighbour: cosine to the nearest centroid of the in-scope training vectors; direction: a linear separation of in-scope and
+    out-of-scope training vectors.
 
     Source: Liu et al. 2020 (energy); Lee et al. 2018 (distance to training features); Hendrycks et al. 2019 (outlier exposure).
 
@@ -25,24 +26,28 @@ class Rejector:
         bias: The intercept.
         mean: Of each feature on the dev split.
         scale: Standard deviation of each feature on the dev split.
+        direction: Weights of the retrieval vector that point out of scope; empty before calibration.
         centroids: Unit centroids of clusters of training vectors, some for each intent; empty before calibration.
     """
 
-    weights: tuple[float, ...] = (-1.0, 0.0, 0.0)
+    weights: tuple[float, ...] = (-1.0, 0.0, 0.0, 0.0)
     bias: float = -2.0
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    scale: tuple[float, ...] = (1.0, 1.0, 1.0)
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    scale: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     centroids: tuple[tuple[float, ...], ...] = ()
+    direction: tuple[float, ...] = ()
 
     def features(
         self, vector: NDArray[np.float32], intent: NDArray[np.float32], presence: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Returns the raw features of n messages. Shapes: (n, hidden), (n, intents), (n, intents) to (n, 3)."""
+        """Returns the raw features of n messages. Shapes: (n, hidden), (n, intents), (n, intents) to (n, 4)."""
         highest = intent.max(axis=1)
         energy = highest + np.log(np.exp(intent - highest[:, None]).sum(axis=1))
         centroids = np.array(self.centroids, np.float32)
         neighbour = (vector @ centroids.T).max(axis=1) if centroids.size else np.zeros(len(vector))
-        return np.stack([presence.max(axis=1), energy, neighbour], axis=1).astype(np.float64)
+        direction = np.array(self.direction, np.float32)
+        pointed = vector @ direction if direction.size else np.zeros(len(vector))
+        return np.stack([presence.max(axis=1), energy, neighbour, pointed], axis=1).astype(np.float64)
 
     def probability(
         self, vector: NDArray[np.float32], intent: NDArray[np.float32], presence: NDArray[np.float32]
@@ -55,5 +60,5 @@ class Rejector:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Rejector:
         """Returns a rejector from its JSON form."""
-        tuples = {name: tuple(raw[name]) for name in ("weights", "mean", "scale")}
+        tuples = {name: tuple(raw[name]) for name in ("weights", "mean", "scale", "direction")}
         return cls(**tuples, bias=float(raw["bias"]), centroids=tuple(tuple(row) for row in raw["centroids"]))

@@ -163,8 +163,12 @@ def _fit_rejector(
     encoder: OnnxEncoder, encoded: Encoded, prepared: Prepared, intents: Sequence[str], config: CalibrateConfig,
     provenance: dict[str, Any],
 ) -> tuple[Rejector, dict[str, float]]:  # fmt: skip
-    centroids = _centroids(encoder, prepared.messages["train"], intents, config.seed)
-    base = Rejector(centroids=tuple(tuple(round(float(value), 5) for value in row) for row in centroids))
+    sample = _sample(prepared.messages["train"], intents, config.seed)
+    vectors = [encoder.encode([row.text for row in own], [row.history for row in own]).vector for own in sample if own]
+    base = Rejector(
+        centroids=_rounded(np.concatenate([_centroids(part, config.seed) for part in vectors])),
+        direction=_direction(encoder, np.concatenate(vectors), prepared.out_of_scope["train"]),
+    )
     outside: list[OutOfScopeText] = prepared.out_of_scope["dev"]
     if len(outside) < _MIN_DEV:
         provenance["out_of_scope"] = {"n": len(outside), "note": "defaults: too few out-of-scope dev rows"}
@@ -188,24 +192,34 @@ def _fit_rejector(
     return rejector, {"out_of_scope": threshold}
 
 
-def _centroids(
-    encoder: OnnxEncoder, messages: Sequence[Message], intents: Sequence[str], seed: int, *, sample: int = 24, clusters: int = 4
-) -> NDArray[np.float32]:
-    """Unit means of clusters of training vectors, some for each intent: its ways to be said are not one heap."""
+def _sample(messages: Sequence[Message], intents: Sequence[str], seed: int, *, size: int = 24) -> list[list[Message]]:
+    """Some training messages of each intent: enough to know where it lies, and cheap to encode."""
     generator = np.random.default_rng(seed)
     chosen = []
     for code in intents:
         own = [row for row in messages if row.intents[0] == code]
-        chosen.append([own[index] for index in generator.permutation(len(own))[:sample]])
-    rows = [row for own in chosen for row in own]
-    vectors = encoder.encode([row.text for row in rows], [row.history for row in rows]).vector
-    means, start = [], 0
-    for own in chosen:
-        part, start = vectors[start : start + len(own)], start + len(own)
-        if len(own):
-            found = KMeans(min(clusters, len(own)), n_init=2, random_state=seed).fit(part).cluster_centers_
-            means.append(found / np.linalg.norm(found, axis=1, keepdims=True))
-    return np.asarray(np.concatenate(means), np.float32)
+        chosen.append([own[index] for index in generator.permutation(len(own))[:size]])
+    return chosen
+
+
+def _centroids(vectors: NDArray[np.float32], seed: int, *, clusters: int = 4) -> NDArray[np.float32]:
+    """Unit means of clusters of one intent's vectors: its ways to be said are not one heap."""
+    found = KMeans(min(clusters, len(vectors)), n_init=2, random_state=seed).fit(vectors).cluster_centers_
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
+
+
+def _direction(encoder: OnnxEncoder, inside: NDArray[np.float32], outside: Sequence[OutOfScopeText]) -> tuple[float, ...]:
+    """The weights of a logistic regression between training vectors within and out of scope; empty without the latter."""
+    if len(outside) < _MIN_DEV:
+        return ()
+    vectors = encoder.encode([row.text for row in outside]).vector
+    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(vectors))])
+    model = LogisticRegression(C=10.0, max_iter=500, class_weight="balanced").fit(np.concatenate([inside, vectors]), truth)
+    return tuple(round(float(value), 5) for value in model.coef_[0])
+
+
+def _rounded(rows: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(round(float(value), 5) for value in row) for row in rows)
 
 
 def _repeat_threshold(faq: FaqIndex, provenance: dict[str, Any]) -> float:

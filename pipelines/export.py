@@ -65,12 +65,15 @@ def run(config: ExportConfig, folder: Path, workspace: Workspace, tracker: Run) 
 
 
 def _retrieval_quality(encoder: OnnxEncoder, prepared: Prepared, limit: int) -> dict[str, float]:
-    """Hit@1 of dev queries among the standard questions: enough to compare graphs, at a fraction of the index's cost."""
+    """Hit@1 of dev queries by vectors alone."""
     queries = [query for query in prepared.queries["dev"] if query.faq_id is not None][:limit]
     if not queries:
         return {}
-    corpus = encoder.encode([entry.question for entry in prepared.entries]).vector
+    # Every second question is enough to compare graphs, at half the cost of the whole index.
+    questions = [(question, entry.faq_id) for entry in prepared.entries for question in entry.questions][::2]
+    corpus = encoder.encode([question for question, _ in questions]).vector
     vectors = encoder.encode([query.text for query in queries]).vector
     best = (vectors @ corpus.T).argmax(1)
-    hits = [prepared.entries[index].faq_id == query.faq_id for index, query in zip(best, queries, strict=True)]
-    return {"standard_question_hit_at_1": float(np.mean(hits))}
+    return {
+        "vector_hit_at_1": float(np.mean([questions[index][1] == query.faq_id for index, query in zip(best, queries, strict=True)]))
+    }

@@ -89,15 +89,17 @@ class Settings:
 
 
 def ip_address(host: str) -> str:
-    """Returns the IP address that a host name means (BentoML binds addresses only).
+    """Returns the IP address that a host name means, IPv4 if it has one (BentoML binds addresses only).
 
     Raises:
         ConfigError: The name does not resolve.
     """
     try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
         raise ConfigError(f"KEFU_HOST is {host!r}, which does not resolve ({error}); use an address such as 127.0.0.1") from error
+    addresses = sorted((family != socket.AF_INET, str(address[0])) for family, _, _, _, address in found)
+    return addresses[0][1]
 
 
 class _Reader:

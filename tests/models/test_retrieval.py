@@ -19,7 +19,7 @@ from models.retrieval import FEATURES, FaqIndex, Fusion, SearchHit, fusion_from,
 from tests.models.helpers import index_of, light, unit, units
 from tests.tiny import ENTRIES
 
-INTENTS = tuple(sorted({entry.intent for entry in ENTRIES})) + ("presale.price",)
+INTENTS = (*sorted({entry.intent for entry in ENTRIES}), "presale.price")
 FLAT = np.full(len(INTENTS), 1 / len(INTENTS), np.float32)
 QUESTIONS = [question for entry in ENTRIES for question in entry.questions]
 

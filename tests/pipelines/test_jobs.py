@@ -1,0 +1,106 @@
+"""The jobs end to end on a small shop: artefacts, tracking, skipping, interruption, gates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from data.errors import ConfigError, GateError
+from models.analyzer import Analyzer, Request
+from models.bundle import load_bundle, read_manifest
+from pipelines import prepare, tracking
+from pipelines.jobs import run_all, run_step
+from pipelines.workspace import STEPS, Workspace
+from tests.pipelines.conftest import SmallShop
+
+
+def _champion(shop: SmallShop) -> Path:
+    return shop.workspace.bundles / shop.workspace.current.read_text(encoding="utf-8").strip()
+
+
+def _own(shop: SmallShop, step: str) -> list[str]:
+    return [item.partition(".")[2] for item in shop.overrides if item.startswith(f"{step}.")]
+
+
+def test_all_jobs_give_a_bundle_that_serves(trained_shop: SmallShop) -> None:
+    bundle = load_bundle(_champion(trained_shop))
+    analysis = Analyzer(bundle).analyze([Request("怎么还不发货")])[0]
+    assert abs(sum(score.confidence for score in analysis.ranking) - 1) < 0.01
+    assert set(bundle.manifest.run_ids) == set(STEPS[: STEPS.index("bundle")])
+    assert "TF-IDF" in (bundle.root / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_every_job_logged_one_finished_run_with_its_configuration(trained_shop: SmallShop) -> None:
+    mlflow.set_tracking_uri(tracking.tracking_uri(trained_shop.workspace.root))
+    runs = mlflow.search_runs(experiment_names=["kefu"], output_format="list")
+    jobs = [run.data.tags["job"] for run in runs if run.info.status == "FINISHED"]
+    assert set(STEPS) <= set(jobs)
+    train = next(run for run in runs if run.data.tags["job"] == "train")
+    assert train.data.params["training.epochs"] == "1"
+    assert "dev_intent_macro_f1" in train.data.metrics
+    evaluated = next(run for run in runs if run.data.tags["job"] == "evaluate")
+    assert {"intent_macro_f1", "emotion_macro_f1", "anger_recall", "faq_hit_at_1"} <= set(evaluated.data.metrics)
+
+
+def test_the_registered_champion_scores_in_bulk(trained_shop: SmallShop) -> None:
+    mlflow.set_tracking_uri(tracking.tracking_uri(trained_shop.workspace.root))
+    import pandas as pd
+
+    model = mlflow.pyfunc.load_model(f"models:/{tracking.REGISTERED_MODEL}@champion")
+    frame = model.predict(pd.DataFrame({"text": ["怎么还不发货", "你好"]}))
+    expected = Analyzer(load_bundle(_champion(trained_shop))).analyze([Request("怎么还不发货")])[0]
+    assert list(frame["intent"])[0] == expected.intent.name
+    assert len(frame) == 2
+
+
+def test_a_second_run_does_nothing(trained_shop: SmallShop) -> None:
+    marks = {name: (trained_shop.workspace.step(name) / "step.json").stat().st_mtime_ns for name in STEPS}
+    run_all(trained_shop.workspace, overrides=trained_shop.overrides)
+    assert marks == {name: (trained_shop.workspace.step(name) / "step.json").stat().st_mtime_ns for name in STEPS}
+
+
+def test_an_interrupted_job_leaves_the_old_artefacts(trained_shop: SmallShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = trained_shop.workspace.step("prepare")
+    before = (folder / "report.json").read_text(encoding="utf-8")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare, "_report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_step("prepare", trained_shop.workspace, overrides=_own(trained_shop, "prepare"), force=True)
+    assert (folder / "report.json").read_text(encoding="utf-8") == before
+    assert [path.name for path in folder.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_missed_gate_keeps_the_champion(trained_shop: SmallShop) -> None:
+    champion = _champion(trained_shop)
+    evaluate = [item for item in _own(trained_shop, "evaluate") if not item.startswith("gates")]
+    run_step("evaluate", trained_shop.workspace, overrides=[*evaluate, "gates={intent_macro_f1: 1.01}"])
+    with pytest.raises(GateError, match="intent_macro_f1"):
+        run_step("promote", trained_shop.workspace)
+    assert _champion(trained_shop) == champion
+    run_step("evaluate", trained_shop.workspace, overrides=_own(trained_shop, "evaluate"))
+    run_step("promote", trained_shop.workspace)
+
+
+def test_a_job_without_its_inputs_says_which_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="python -m pipelines prepare"):
+        run_step("train", Workspace(tmp_path))
+
+
+def test_results_name_n_and_the_baseline(trained_shop: SmallShop) -> None:
+    results = json.loads((trained_shop.workspace.step("evaluate") / "results.json").read_text(encoding="utf-8"))
+    for name in ("intent", "emotion"):
+        assert results[name]["n"] > 100
+        assert 0 <= results[name]["tfidf_macro_f1"] <= 1
+    reference, own = results["faq"]["reference"], results["faq"]
+    assert 0 <= reference["hit_at_1"] <= 1
+    assert own["n"] >= own["n_answerable"] > 0
+    plots = trained_shop.workspace.step("evaluate") / "plots"
+    assert {"intent_confusion.png", "emotion_confusion.png", "reliability.png"} <= {path.name for path in plots.iterdir()}
+    assert read_manifest(_champion(trained_shop)).metrics == results["headline"]
