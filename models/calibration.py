@@ -144,7 +144,7 @@ def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], *
     order = np.argsort(confidence, kind="stable")
     total = 0.0
     for part in np.array_split(order, min(bins, len(order))):
-        total += len(part) * abs(float(np.mean(np.asarray(confidence)[part])) - float(np.mean(correct[part])))
+        total += len(part) * abs(float(np.mean(np.asarray(confidence, np.float64)[part])) - float(np.mean(correct[part])))
     return total / max(1, len(order))
 
 
@@ -184,7 +184,7 @@ def threshold_for_precision(
         target: Precision in [0, 1].
         z: 0 compares the precision itself, 1.96 the lower end of its 95 % Wilson interval.
     """
-    order = np.argsort(-np.asarray(confidence), kind="stable")
+    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
     values = np.asarray(confidence, np.float64)[order]
     hits = np.cumsum(correct[order])
     best = 0
@@ -210,7 +210,7 @@ def threshold_for_recall(confidence: Floats, positive: NDArray[np.bool_], target
         return 0.5, {"target": target, "recall": float("nan"), "false_alarms": float("nan"), "n": 0.0}
     missed = math.floor((1 - target) * len(values) + 1e-9)
     threshold = float(values[missed]) - 1e-6
-    accepted = np.asarray(confidence) >= threshold
+    accepted = np.asarray(confidence, np.float64) >= threshold
     return threshold, {
         "target": target, "recall": float(accepted[positive].mean()), "n": float(len(values)),
         "false_alarms": float(accepted[~positive].mean()) if (~positive).any() else 0.0,

@@ -76,7 +76,6 @@ class PolicyRules:
     repeated_misses: int
     suggestions: int
     related: int
-    max_slot_questions: int
     opening_hours: dict[str, str]
     silent_after_handoff: bool
 
@@ -211,7 +210,7 @@ def _lower(words: Iterable[object]) -> tuple[str, ...]:
 
 
 def _check(pack: DomainPack, folder: Path) -> None:
-    codes = [info.code for info in (*pack.intents, *pack.emotions)]
+    codes = [*pack.labels.intents, *pack.labels.emotions]
     twice = sorted({code for code in codes if codes.count(code) > 1})
     problems = [f"codes used twice: {twice}"] if twice else []
     intents = {info.code for info in pack.intents}
@@ -234,7 +233,9 @@ def _check(pack: DomainPack, folder: Path) -> None:
     lows = [low for _, low in pack.priority.bands]
     problems += [] if lows[:1] == [0] and lows == sorted(lows) else [f"priority bands begin at {lows}, expected 0 and rising"]
     earned = pack.priority.tier_by_orders
-    rises = list(earned) == sorted(earned) and [tier for tier in TIERS if tier in dict(earned).values()] == [tier for _, tier in earned]
+    rises = list(earned) == sorted(earned) and [tier for tier in TIERS if tier in dict(earned).values()] == [
+        tier for _, tier in earned
+    ]
     problems += [] if rises else [f"tier_by_orders is {earned}, expected rising numbers for rising ones of {TIERS}"]
     problems += [f"scripts soothe {code!r}, which is not in emotions.yaml" for code in sorted(set(pack.scripts) - set(codes))]
     problems += _unfit_replies(pack.replies) + _unfit_hours(pack.policy.opening_hours)
@@ -262,5 +263,5 @@ def _unfit_hours(hours: dict[str, str]) -> list[str]:
     try:
         time.fromisoformat(hours["from"]), time.fromisoformat(hours["to"]), ZoneInfo(hours["timezone"])
     except (KeyError, TypeError, ValueError, OSError) as error:
-        return [f"opening_hours are {hours} ({error}), expected from and to such as \"09:00\", and a timezone"]
+        return [f'opening_hours are {hours} ({error}), expected from and to such as "09:00", and a timezone']
     return []

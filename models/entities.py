@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 from data.masking import find_pii
+from data.normalise import for_model
 from models.analysis import Entity
 
 _ORDER = re.compile(r"(?<![\dA-Za-z])\d{12,19}(?![\dA-Za-z])")
@@ -52,6 +53,9 @@ _PRODUCTS = tuple(
         "瑜伽垫 跑步机 吉他 鲜花 蛋糕"
     ).split()
 )
+
+# Words that begin or end with a product and are none.
+_NO_PRODUCTS = tuple("包邮 包裹 包装 包括 包含 包退 包换 包赔 打包 红包 说明书 证书 一笔 这笔 那笔 加油".split())
 
 
 def find_entities(text: str, *, today: date | None = None) -> tuple[Entity, ...]:
@@ -113,13 +117,19 @@ def _candidates(text: str, today: date) -> Iterator[Entity]:
             yield Entity(kind, match.group(), match.start(), match.end(), sensitive=True)
     for name, pattern in (("tracking_no", _TRACKING), ("order_id", _ORDER), ("amount", _AMOUNT)):
         yield from (Entity(name, match.group(), match.start(), match.end()) for match in pattern.finditer(text))
-    for match in _DATE.finditer(text):
+    # Words are listed in Simplified characters; places count in the message as it stands.
+    simple = for_model(text)
+    if len(simple) != len(text):
+        simple = text
+    for match in _DATE.finditer(simple):
         yield Entity("date", resolve_date(match.group(), today), match.start(), match.end())
-    for name, pattern in (("defect", _lexicon(_DEFECTS)), ("product", _lexicon(_PRODUCTS))):
-        yield from (Entity(name, match.group(), match.start(), match.end()) for match in pattern.finditer(text))
+    for name, words in (("defect", _DEFECTS), ("product", _PRODUCTS + _NO_PRODUCTS)):
+        for match in _lexicon(words).finditer(simple):
+            if match.group() not in _NO_PRODUCTS:
+                yield Entity(name, text[match.start() : match.end()], match.start(), match.end())
 
 
 @functools.cache
 def _lexicon(words: tuple[str, ...]) -> re.Pattern[str]:
     # Longest first: 笔记本电脑 before 笔记本.
-    return re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)))
+    return re.compile("|".join(re.escape(word) for word in sorted(words, key=len, reverse=True)), re.IGNORECASE)

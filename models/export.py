@@ -47,7 +47,7 @@ class Variant:
 def export_onnx(model: CustomerServiceModel, path: Path) -> None:
     """Writes the float32 graph: the arguments of the network's forward in, its four outputs out."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # about branches that are constant here
+    warnings.filterwarnings("ignore", message="Converting a tensor")  # about branches that are constant here
     warnings.filterwarnings("ignore", message="Exporting aten::index", category=UserWarning)  # our indices are never negative
     tokens = (torch.tensor([[0, 5, 6, 2, 7, 2]]), torch.ones(1, 6, dtype=torch.int64), torch.tensor([[0, 0, 0, 0, 1, 1]]))
     example = (*tokens, torch.zeros(1, 3, dtype=torch.int64), torch.ones(1, 3))

@@ -35,6 +35,9 @@ class CustomerServiceModel(nn.Module):
     Heads see the mean over the message's own tokens: context reaches them through attention, never instead of the words.
     """
 
+    center: Tensor
+    spread: Tensor
+
     def __init__(self, trunk: PreTrainedModel, *, intents: int, emotions: int, segments: int, dropout: float) -> None:
         super().__init__()
         hidden = int(trunk.config.hidden_size)

@@ -56,7 +56,7 @@ def read_packed_encoder(path: Path) -> PackedEncoder:
     kept = [index for index, piece in enumerate(pieces) if index < len(_SPECIALS) or _is_kept(piece)]
     word = _dequantise(tensors["emb.word"], vocabulary, hidden)[kept]
     weights = {"embeddings.word_embeddings.weight": word, **_other_weights(tensors, hidden, inner, layers, positions, types)}
-    config = {
+    config: dict[str, int | float] = {
         "vocab_size": len(kept), "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
         "intermediate_size": inner, "max_position_embeddings": positions, "type_vocab_size": types,
         "layer_norm_eps": epsilon, "pad_token_id": 1,

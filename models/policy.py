@@ -7,12 +7,12 @@ out of scope > missing slots > answer > suggest > fallback.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from data.types import Speaker, Utterance
+from data.types import FaqEntry, Speaker, Utterance
 from models.analysis import (
     Analysis,
     Answer,
@@ -30,6 +30,8 @@ from models.domain import DomainPack, Slot
 from models.priority import score_priority
 from models.retrieval import FaqIndex, SearchHit
 
+_NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
+_SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
 
@@ -46,12 +48,16 @@ class Circumstances:
         order: What it knows of the order.
         waiting_seconds: How long the customer has waited, or None.
         now: The moment, for opening hours; None means open.
+        today: The day, for entries that are valid for a time; None takes them all.
+        channel: Where the customer writes, for entries of some channels; None takes them all.
     """
 
     customer: Customer = _UNKNOWN_CUSTOMER
     order: Order = _UNKNOWN_ORDER
     waiting_seconds: float | None = None
     now: datetime | None = None
+    today: date | None = None
+    channel: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class _Case:
         self.pack = knowledge.pack
         self.faq = knowledge.faq
         self.thresholds = knowledge.thresholds
+        self.hits = tuple(hit for hit in analysis.hits if _is_usable(self.faq.by_id[hit.faq_id], circumstances))
         self.repetition = _repetition(analysis, conversation, knowledge.thresholds)
         self.alert = self._emotion_alert()
         self.priority = score_priority(
@@ -149,7 +156,9 @@ class _Case:
     def _handoff_reason(self) -> str | None:
         intents, policy = self.analysis.intents, self.pack.policy
         first = self.analysis.intent
-        if policy.human_intent in intents and (first.name == policy.human_intent or policy.human_intent in intents[:1]):
+        # 你们招人吗 is about people too, but no customer asks for one.
+        in_scope = self.analysis.out_of_scope < self.thresholds.out_of_scope
+        if in_scope and (first.name == policy.human_intent or intents[:1] == (policy.human_intent,)):
             return "user_request"
         if any(intent in policy.handoff_intents for intent in intents):
             return "policy"
@@ -165,14 +174,15 @@ class _Case:
         return hit is not None and hit.confidence >= self.thresholds.faq_direct
 
     def _best_hit(self) -> SearchHit | None:
-        return self.analysis.hits[0] if self.analysis.hits else None
+        return self.hits[0] if self.hits else None
 
     def _offered(self) -> tuple[SearchHit, ...]:
-        good = [hit for hit in self.analysis.hits if hit.confidence >= self.thresholds.faq_suggest]
+        good = [hit for hit in self.hits if hit.confidence >= self.thresholds.faq_suggest]
         if not good:
             return ()
-        # Once the best is worth offering, its neighbours cost nothing to show.
-        return tuple(self.analysis.hits[: self.pack.policy.suggestions])
+        # Once the best is worth offering, its neighbours may be shown too, if there is anything in them.
+        near = [hit for hit in self.hits if hit.confidence >= _NEIGHBOUR * good[0].confidence]
+        return tuple(near[: self.pack.policy.suggestions])
 
     def _would_miss(self, best: SearchHit | None, out_of_scope: bool) -> bool:
         if out_of_scope:
@@ -183,6 +193,8 @@ class _Case:
 
     def _chitchat(self) -> Decision | None:
         domain, _, name = self.analysis.intent.name.partition(".")
+        if not self._is_sure_of_intent():
+            return None
         only = all(intent.startswith("chitchat.") for intent in self.analysis.intents)
         if domain != "chitchat" or not only or name not in self.pack.replies:
             return None
@@ -200,7 +212,15 @@ class _Case:
             return OpenSlots(opened.intent, opened.wanted, opened.filled | filled)
         return None
 
+    def _is_sure_of_intent(self) -> bool:
+        """Asking for slots, or small talk, on a guess would be worse than offering questions."""
+        first, second = (*self.analysis.ranking, self.analysis.ranking[0])[:2]
+        lead = first.confidence - second.confidence if len(self.analysis.ranking) > 1 else 1.0
+        return first.confidence >= self.thresholds.intent and lead >= self.thresholds.intent_margin
+
     def _needed_slots(self, *, answered: bool) -> OpenSlots | None:
+        if not self._is_sure_of_intent():
+            return None
         for rule in self.pack.slot_rules:
             if rule.intent != self.analysis.intent.name or (rule.only_without_answer and answered):
                 continue
@@ -262,7 +282,7 @@ class _Case:
     def _second_answer(self, faq_id: str, intent: str) -> str:
         """The second want of a message, answered as well if an entry surely does."""
         others = [code for code in self.analysis.intents if code != intent]
-        for hit in self.analysis.hits[1:]:
+        for hit in self.hits[1:]:
             entry = self.faq.by_id[hit.faq_id]
             if entry.faq_id != faq_id and entry.intent in others and hit.confidence >= self.thresholds.faq_suggest:
                 return self.pack.replies["also"].format(question=entry.question) + entry.answer
@@ -313,7 +333,8 @@ class _Case:
             reason, label = "repeated_question", label if label in ("anxious", "disappointed") else "anxious"
         elif emotion.scores.get("anxious", 0.0) >= thresholds.anxiety_alert:
             reason, label = "anxious", "anxious"
-        script = self.pack.soothing_script(label, self.analysis.intent.name) if self.analysis.kind == "text" else None
+        sure = reason is not None or emotion.confidence >= _SURE_OF_MOOD
+        script = self.pack.soothing_script(label, self.analysis.intent.name) if self.analysis.kind == "text" and sure else None
         return EmotionAlert(reason is not None, reason, script.script_id if script else None, script.text if script else None)
 
     def _make(self, decision: str, reason: str, reply: str, *, answer: Answer | None = None, suggestions: tuple[SearchHit, ...] = (),
@@ -334,6 +355,14 @@ def _repetition(analysis: Analysis, conversation: Conversation, thresholds: Thre
             break
         count += 1
     return count
+
+
+def _is_usable(entry: FaqEntry, circumstances: Circumstances) -> bool:
+    """Tells whether an entry may be sent today and in this channel."""
+    if circumstances.channel and entry.channels and circumstances.channel not in entry.channels:
+        return False
+    day = circumstances.today.isoformat() if circumstances.today else None
+    return day is None or (entry.valid_from or day) <= day <= (entry.valid_to or day)
 
 
 def _is_open(hours: dict[str, str], now: datetime | None) -> bool:

@@ -198,7 +198,7 @@ def _margin(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     if len(scores) < 2:
         return np.zeros_like(scores)
     second, first = np.sort(scores)[-2:]
-    return np.where(scores == first, scores - second, scores - first).astype(np.float32)
+    return np.asarray(np.where(scores == first, scores - second, scores - first), np.float32)
 
 
 def fusion_from(values: dict[str, Any]) -> Fusion:

@@ -33,6 +33,7 @@ from pipelines.tracking import Run
 from pipelines.workspace import Workspace
 
 _MIN_DEV = 50
+_OFFERED = 3  # suggestions that a customer is shown
 
 
 def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
@@ -137,16 +138,23 @@ def _fit_fusion(
     found = faq_candidates(calibration, encoder, faq, queries)
     right = [is_right(faq, query, candidates.entries) for query, candidates in zip(queries, found, strict=True)]
     folds = np.random.default_rng(config.seed).integers(0, 5, len(queries))
-    best_confidence, best_right = np.zeros(len(queries)), np.zeros(len(queries), np.bool_)
+    best_confidence = np.zeros(len(queries))
+    best_right, offered_right = np.zeros(len(queries), np.bool_), np.zeros(len(queries), np.bool_)
     for fold in range(5):
         fusion = _fusion_of(
             [found[row] for row in np.flatnonzero(folds != fold)], [right[row] for row in np.flatnonzero(folds != fold)]
         )
         for row in np.flatnonzero(folds == fold):
             confidence = fusion.probability(found[row].features)
-            best_confidence[row], best_right[row] = confidence.max(), right[row][confidence.argmax()]
+            order = np.argsort(-confidence, kind="stable")
+            best_confidence[row], best_right[row] = confidence[order[0]], right[row][order[0]]
+            offered_right[row] = right[row][order[:_OFFERED]].any()
     direct, provenance["faq_direct"] = threshold_for_precision(best_confidence, best_right, config.direct_precision)
-    suggest, provenance["faq_suggest"] = threshold_for_precision(best_confidence, best_right, config.suggest_precision)
+    # A suggestion is right if the entry is among those offered; only what is not answered directly is ever suggested.
+    below = best_confidence < direct
+    suggest, provenance["faq_suggest"] = threshold_for_precision(
+        best_confidence[below], offered_right[below], config.suggest_precision
+    )
     return _fusion_of(found, right), {"faq_direct": direct, "faq_suggest": min(suggest, direct)}
 
 

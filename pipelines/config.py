@@ -27,11 +27,15 @@ class PrepareConfig(_Config):
 
     dialogues: Path = Field(description="JSON Lines or CSV file, or a folder of them")
     faq: Path = Field(description="Knowledge base: YAML, JSON Lines, CSV or XLSX file, or a folder of them")
-    faq_queries: Path | None = Field(None, description="JSON Lines: text, faq_id or null, split; null measures nothing but Hit@1")
-    out_of_scope: Path | None = Field(None, description="JSON Lines: text, kind, split")
+    faq_queries: Path | None = Field(
+        default=None, description="JSON Lines: text, faq_id or null, split; null measures nothing but Hit@1"
+    )
+    out_of_scope: Path | None = Field(default=None, description="JSON Lines: text, kind, split")
     domain: Path = CONFIGS / "domain"
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15)
-    near_duplicate: float = Field(0.8, ge=0, le=1, description="Jaccard similarity of character bigrams of a near duplicate")
+    near_duplicate: float = Field(
+        default=0.8, ge=0, le=1, description="Jaccard similarity of character bigrams of a near duplicate"
+    )
     on_bad_row: Literal["raise", "skip"] = "raise"
     seed: int = 13
 
@@ -40,11 +44,11 @@ class InputConfig(_Config):
     """How texts are fed to the encoder; see models.inputs.InputFormat."""
 
     prefix: str = "query: "
-    max_tokens: int = Field(192, ge=16, le=512)
-    message_characters: int = Field(160, ge=16)
-    context_turns: int = Field(0, ge=0, le=10)
-    context_below: int = Field(16, ge=0)
-    context_characters: int = Field(48, ge=8)
+    max_tokens: int = Field(default=192, ge=16, le=512)
+    message_characters: int = Field(default=160, ge=16)
+    context_turns: int = Field(default=0, ge=0, le=10)
+    context_below: int = Field(default=16, ge=0)
+    context_characters: int = Field(default=48, ge=8)
 
     def build(self) -> InputFormat:
         """Returns the format that `models` takes."""
@@ -58,9 +62,9 @@ class TrainConfig(_Config):
     cache: Path = Path("artifacts/cache")
     input: InputConfig = InputConfig()
     training: dict[str, Any] = Field(default_factory=dict)
-    early_stopping: bool = Field(True, description="Keep the epoch that is best on the dev split")
-    threads: int = Field(2, ge=1)
-    accelerate: bool = Field(False, description="Train through Hugging Face accelerate (GPUs); see README")
+    early_stopping: bool = Field(default=True, description="Keep the epoch that is best on the dev split")
+    threads: int = Field(default=2, ge=1)
+    accelerate: bool = Field(default=False, description="Train through Hugging Face accelerate (GPUs); see README")
 
     def settings(self) -> TrainingSettings:
         """Returns the settings that `models` takes.
@@ -78,31 +82,31 @@ class TrainConfig(_Config):
 class ExportConfig(_Config):
     """Exports to ONNX and chooses the quantisation."""
 
-    tolerance: float = Field(0.01, ge=0, le=1, description="Quality that speed may cost on the dev split")
-    dev_rows: int = Field(400, ge=50, description="Dev messages that the choice is measured on")
-    dev_queries: int = Field(150, ge=0)
-    threads: int = Field(2, ge=1)
+    tolerance: float = Field(default=0.01, ge=0, le=1, description="Quality that speed may cost on the dev split")
+    dev_rows: int = Field(default=400, ge=50, description="Dev messages that the choice is measured on")
+    dev_queries: int = Field(default=150, ge=0)
+    threads: int = Field(default=2, ge=1)
 
 
 class IndexConfig(_Config):
     """Embeds the knowledge base with the exported graph."""
 
-    threads: int = Field(2, ge=1)
+    threads: int = Field(default=2, ge=1)
 
 
 class CalibrateConfig(_Config):
     """Fits temperatures, fusion, rejection and thresholds on the dev split."""
 
-    direct_precision: float = Field(0.95, ge=0, le=1)
-    suggest_precision: float = Field(0.6, ge=0, le=1)
-    anger_recall: float = Field(0.9, ge=0, le=1, description="Share of angry turns that the alert finds")
-    anger_handoff_precision: float = Field(0.8, ge=0, le=1)
-    anxiety_recall: float = Field(0.8, ge=0, le=1)
-    in_scope_kept: float = Field(0.95, ge=0, le=1)
+    direct_precision: float = Field(default=0.95, ge=0, le=1)
+    suggest_precision: float = Field(default=0.6, ge=0, le=1)
+    anger_recall: float = Field(default=0.9, ge=0, le=1, description="Share of angry turns that the alert finds")
+    anger_handoff_precision: float = Field(default=0.8, ge=0, le=1)
+    anxiety_recall: float = Field(default=0.8, ge=0, le=1)
+    in_scope_kept: float = Field(default=0.95, ge=0, le=1)
     intent_precision: float = Field(
         0.8, ge=0, le=1, description="Precision of the ranking's first place above the intent threshold"
     )
-    threads: int = Field(2, ge=1)
+    threads: int = Field(default=2, ge=1)
     seed: int = 13
 
 
@@ -116,17 +120,17 @@ class EvaluateConfig(_Config):
     """Measures the candidate on the test split; `gates` are the lowest values that promotion accepts."""
 
     gates: dict[str, float] = Field(default_factory=dict)
-    bootstrap: int = Field(1000, ge=100)
-    threads: int = Field(2, ge=1)
+    bootstrap: int = Field(default=1000, ge=100)
+    threads: int = Field(default=2, ge=1)
     seed: int = 13
 
 
 class PromoteConfig(_Config):
     """Makes the candidate the champion."""
 
-    max_recall_drop: float = Field(0.2, ge=0, le=1, description="Largest loss of recall on an intent against the champion")
-    min_support: int = Field(15, ge=1, description="Test rows below which an intent's recall is not compared")
-    keep: int = Field(5, ge=1, description="Old bundles that are kept")
+    max_recall_drop: float = Field(default=0.2, ge=0, le=1, description="Largest loss of recall on an intent against the champion")
+    min_support: int = Field(default=15, ge=1, description="Test rows below which an intent's recall is not compared")
+    keep: int = Field(default=5, ge=1, description="Old bundles that are kept")
 
 
 CONFIG_TYPES: dict[str, type[_Config]] = {

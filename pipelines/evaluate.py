@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,10 @@ from pipelines.report import print_report
 from pipelines.tracking import Run
 from pipelines.workspace import Workspace
 
-_SLICES = {"short (<= 6 characters)": lambda row: len(row.text) <= 6, "long (> 30 characters)": lambda row: len(row.text) > 30}
+_SLICES: dict[str, Callable[[Message], bool]] = {
+    "short (<= 6 characters)": lambda row: len(row.text) <= 6,
+    "long (> 30 characters)": lambda row: len(row.text) > 30,
+}
 
 
 @dataclass(frozen=True)

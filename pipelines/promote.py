@@ -47,8 +47,12 @@ def run(config: PromoteConfig, folder: Path, workspace: Workspace, tracker: Run)
 def publish(candidate: Path, manifest: BundleManifest, workspace: Workspace) -> None:
     """Copies a bundle among the published ones, verifies the copy, and moves the `current` pointer to it."""
     target = workspace.bundles / manifest.bundle_version
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(candidate, folder, dirs_exist_ok=True)
+
     if not target.exists():
-        write_directory(target, lambda folder: shutil.copytree(candidate, folder, dirs_exist_ok=True))
+        write_directory(target, fill)
     load_bundle(target)
     write_text_atomically(workspace.current, manifest.bundle_version + "\n")
 
@@ -66,8 +70,9 @@ def _regressions(results: dict[str, Any], champion: dict[str, Any] | None, confi
     problems = []
     for row in results["intent"]["per_class"]:
         old = before.get(row["label"])
-        comparable = old is not None and min(row["n"], old["n"]) >= config.min_support
-        if comparable and old["recall"] - row["recall"] > config.max_recall_drop:
+        if old is None or min(row["n"], old["n"]) < config.min_support:
+            continue
+        if old["recall"] - row["recall"] > config.max_recall_drop:
             problems.append(f"recall on {row['label']} fell from {old['recall']} to {row['recall']} (n={row['n']})")
     return problems
 

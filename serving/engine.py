@@ -116,6 +116,8 @@ class Engine:
             order=Order() if order is None else Order(order.status, order.risk),
             waiting_seconds=request.waiting_seconds,
             now=datetime.now(UTC) if self._opening_hours else None,
+            today=datetime.now(UTC).date(),
+            channel=request.channel,
         )
 
 

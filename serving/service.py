@@ -41,8 +41,8 @@ class Kefu:
         _settle()
         logger.info("ready", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
 
-    @staticmethod
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
+    @staticmethod  # below, or BentoML does not find the hook
     def check() -> None:
         """Refuses to start workers that could only die, one after another."""
         check_files(settings)

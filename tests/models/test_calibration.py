@@ -15,8 +15,17 @@ from numpy.typing import NDArray
 
 from data.errors import BundleError
 from models.calibration import (
-    Calibration, Thresholds, ece_band, expected_calibration_error, fit_temperature, sigmoid, softmax, threshold_for_precision,
-    threshold_for_recall, wilson_interval, wilson_lower,
+    Calibration,
+    Thresholds,
+    ece_band,
+    expected_calibration_error,
+    fit_temperature,
+    sigmoid,
+    softmax,
+    threshold_for_precision,
+    threshold_for_recall,
+    wilson_interval,
+    wilson_lower,
 )  # fmt: skip
 from models.rejection import Rejector
 from models.retrieval import Fusion

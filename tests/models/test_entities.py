@@ -74,25 +74,30 @@ def test_the_longest_word_wins() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "38.5码还有吗",
-        "不是说3-5天到吗",
-        "1-2个工作日",
-        "1.5米的",
-        "2.5kg",
-        "打9.5折",
-        "我穿38号",
-        "型号M6180",
-        "128号色",
-        "差1.2公斤",
+        "38.5码还有吗", "不是说3-5天到吗", "1-2个工作日", "3-15天", "1.5米的", "2.5kg", "打9.5折", "我穿38号", "型号M6180", "5号色", "128号色",
+        "差1.2公斤", "9.9包邮", "1.8M长", "618123",
     ],
-)
+)  # fmt: skip
 def test_a_number_with_a_unit_is_no_date(text: str) -> None:
     assert [kind for kind, _ in found(text) if kind == "date"] == []
 
 
+@pytest.mark.parametrize("text", ["包邮吗", "包裹到哪了", "包装破损", "打包带走", "红包怎么用", "没有说明书", "扣了一笔钱"])
+def test_a_part_of_another_word_is_no_product(text: str) -> None:
+    assert [value for kind, value in found(text) if kind == "product"] == []
+
+
+def test_traditional_words_are_found_where_they_stand() -> None:
+    assert found("我要退貨,手機壞了,昨天買的") == [("product", "手機"), ("defect", "壞了"), ("date", "2026-11-17")]
+    assert found("T恤起球,t恤也是") == [("product", "T恤"), ("defect", "起球"), ("product", "t恤")]
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("11.11买的", "2026-11-11"), ("6-18那天", "2026-06-18"), ("15号到", "15号"), ("618买的", "618"), ("2026-12-3发", "2026-12-03"), ("12/3到", "2026-12-03")],
+    [
+        ("11.11买的", "2026-11-11"), ("6-18那天", "2026-06-18"), ("15号到", "15号"), ("618买的", "618"), ("2026-12-3发", "2026-12-03"),
+        ("12/3到", "2026-12-03"), ("3月5日分两次发", "2026-03-05"), ("2025年3月5号到", "2025-03-05"),
+    ],
 )  # fmt: skip
 def test_written_dates(text: str, value: str) -> None:
     assert found(text) == [("date", value)]

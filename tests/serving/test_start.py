@@ -88,6 +88,13 @@ def test_no_bundle_ends_with_2_and_says_what_to_do(tmp_path: Path) -> None:
     assert "no bundle to serve" in result.stderr and "make train" in result.stderr and "Traceback" not in result.stderr
 
 
+def test_bentoml_serve_without_a_bundle_ends_too(tmp_path: Path) -> None:
+    state, home = str(tmp_path / "s.db"), str(tmp_path / "home")
+    command = ("-m", "bentoml", "serve", "serving.service:Kefu", "--port", str(free_port()))
+    result = run(*command, KEFU_BUNDLES=str(tmp_path), KEFU_STATE=state, BENTOML_HOME=home, BENTOML_DO_NOT_TRACK="True")
+    assert result.returncode != 0 and "no bundle to serve" in result.stderr + result.stdout
+
+
 def test_a_taken_port_ends_with_2(bundles: Path, tmp_path: Path) -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
