@@ -31,6 +31,7 @@ from models.priority import score_priority
 from models.retrieval import FaqIndex, SearchHit
 
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
+_CERTAIN_INTENT = 0.95  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
@@ -128,7 +129,8 @@ class _Case:
         if slots is not None:
             return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
         answer = self._best_hit()
-        out_of_scope = self.analysis.out_of_scope >= self.thresholds.out_of_scope and not self._is_direct(answer)
+        rejected = self.analysis.out_of_scope >= self.thresholds.out_of_scope
+        out_of_scope = rejected and not self._is_direct(answer) and self.analysis.intent.confidence < _CERTAIN_INTENT
         if self._would_miss(answer, out_of_scope) and self.conversation.misses + 1 >= policy.repeated_misses:
             return self._hand_off("repeated_miss")
         if out_of_scope:
@@ -272,9 +274,9 @@ class _Case:
 
     def _answer(self, hit: SearchHit) -> Decision:
         entry = self.faq.by_id[hit.faq_id]
-        related = tuple(
-            (name, self.faq.by_id[name].question) for name in entry.related if name in self.faq.by_id
-        )[: self.pack.policy.related]  # fmt: skip
+        known = [self.faq.by_id[name] for name in entry.related if name in self.faq.by_id]
+        usable = [other for other in known if _is_usable(other, self.circumstances)]
+        related = tuple((other.faq_id, other.question) for other in usable[: self.pack.policy.related])
         answer = Answer(entry.answer, entry.steps, entry.faq_id, hit.matched_question, hit.confidence, hit.score)
         parts = [self._with_empathy(entry.answer), self._second_answer(entry.faq_id, entry.intent)]
         return self._make("answer", "faq_above_direct", "\n".join(filter(None, parts)), answer=answer, related=related)
@@ -369,4 +371,5 @@ def _is_open(hours: dict[str, str], now: datetime | None) -> bool:
     if now is None:
         return True
     local = now.astimezone(ZoneInfo(hours["timezone"])).time()
-    return time.fromisoformat(hours["from"]) <= local < time.fromisoformat(hours["to"])
+    start, end = time.fromisoformat(hours["from"]), time.fromisoformat(hours["to"])
+    return start <= local < end if start < end else local >= start or local < end  # from 20:00 to 02:00 holds midnight

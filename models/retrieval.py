@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 
 from data.errors import BundleError, DataError
 from data.knowledge import faq_entry, faq_row
+from data.normalise import for_model
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
+from models.lexical import Lexicon
 
-FEATURES = ("cosine", "cosine_margin", "bm25", "bm25_margin", "intent_agreement")
+FEATURES = (
+    "cosine", "cosine_margin", "bm25", "bm25_margin", "intent_agreement",
+    "support", "support_margin", "standard", "ngram", "ngram_margin", "ngram_support",
+)  # fmt: skip
+_SUPPORTERS = 3  # nearest questions of an entry whose mean is its support: one lucky question is less than three
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Fusion:
         bias: The intercept.
     """
 
-    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0)
+    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     bias: float = -37.0
 
     def probability(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -98,6 +104,8 @@ class FaqIndex:
         self._index = faiss.IndexFlatIP(vectors.shape[1])
         self._index.add(self.vectors)
         self._bm25 = bm25
+        self._starts = np.cumsum([0, *(len(entry.questions) for entry in self.entries)])
+        self._ngrams = NgramIndex(self.questions)
 
     @classmethod
     def fit(cls, entries: Sequence[FaqEntry], vectors: NDArray[np.float32], intents: Sequence[str]) -> FaqIndex:
@@ -139,17 +147,29 @@ class FaqIndex:
         wordy = np.argpartition(-bm25, limit - 1)[:limit]
         rows = np.concatenate([near[0][near[0] >= 0], wordy[bm25[wordy] > 0]])
         entries = np.unique(self.owner[rows])
-        cosines = self.vectors @ vector
+        cosines, ngrams = self.vectors @ vector, self._ngrams.scores(text)
         best_question = np.empty(len(entries), np.int64)
-        entry_bm25 = np.empty(len(entries), np.float32)
+        columns = np.empty((len(entries), 6), np.float32)  # cosine, bm25, support, standard, ngram, its support
         for number, entry in enumerate(entries):
-            own = np.flatnonzero(self.owner == entry)
-            best_question[number] = own[np.argmax(cosines[own])]
-            entry_bm25[number] = bm25[own].max()
-        cosine = cosines[best_question]
+            own = slice(self._starts[entry], self._starts[entry + 1])
+            best_question[number] = own.start + int(np.argmax(cosines[own]))
+            near, alike = np.sort(cosines[own])[::-1], np.sort(ngrams[own])[::-1]
+            columns[number] = (
+                near[0],
+                bm25[own].max(),
+                near[:_SUPPORTERS].mean(),
+                cosines[own][0],
+                alike[0],
+                alike[:_SUPPORTERS].mean(),
+            )
+        cosine, words, support, standard, ngram, ngram_support = columns.T
         features = np.stack(
-            [cosine, _margin(cosine), entry_bm25, _margin(entry_bm25), intent_probability[self._intent[entries]]], axis=1
-        )
+            [
+                cosine, _margin(cosine), words, _margin(words), intent_probability[self._intent[entries]], support, _margin(support),
+                standard, ngram, _margin(ngram), ngram_support,
+            ],
+            axis=1,
+        )  # fmt: skip
         return Candidates(entries, best_question, features.astype(np.float32))
 
     def search(
@@ -191,6 +211,31 @@ class FaqIndex:
         except (RuntimeError, ValueError, OSError, KeyError, EOFError, DataError, zipfile.BadZipFile, zlib.error) as error:
             raise BundleError(f"the FAQ index in {folder.name}/ cannot be read ({error}); build the bundle again") from error
         return cls(entries, index.reconstruct_n(0, index.ntotal), bm25, intents)
+
+
+class NgramIndex:
+    """Cosine of character n-grams between a query and every question: sees typos and product names that words and vectors miss."""
+
+    def __init__(self, questions: Sequence[str]) -> None:
+        rows = [(for_model(question), "") for question in questions]
+        self._lexicon = Lexicon.fit(rows, min_count=1)
+        encoded = [self._lexicon.encode(*row) for row in rows]
+        owners = np.repeat(np.arange(len(rows)), [len(ids) for ids, _ in encoded])
+        ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, np.int64)
+        order = np.argsort(ids, kind="stable")
+        self._documents = owners[order]
+        self._weights = np.concatenate([weights for _, weights in encoded])[order] if encoded else np.zeros(0, np.float32)
+        self._starts = np.searchsorted(ids[order], np.arange(len(self._lexicon.idf) + 1))
+        self._size = len(rows)
+
+    def scores(self, query: str) -> NDArray[np.float32]:
+        """Returns the cosine of the query with every question, in [0, 1]. Shape: (questions,), float32."""
+        result = np.zeros(self._size, np.float32)
+        ids, weights = self._lexicon.encode(for_model(query), "")
+        for gram, weight in zip(ids[1:], weights[1:], strict=True):  # row 0 stands for every text
+            part = slice(self._starts[gram], self._starts[gram + 1])
+            result[self._documents[part]] += weight * self._weights[part]
+        return result
 
 
 def _margin(scores: NDArray[np.float32]) -> NDArray[np.float32]:

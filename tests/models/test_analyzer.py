@@ -229,7 +229,7 @@ def test_the_serving_process_loads_no_training_library(bundle_path: Path) -> Non
         "decision = decide(found, Conversation(), Circumstances(), knowledge)\n"
         "print(json.dumps([decision.reason, found.hits[0].faq_id, sorted(sys.modules)]))\n"
     )
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: PLW1510
         [sys.executable, "-c", program, str(bundle_path)], cwd=ROOT, env={**os.environ, "PYTHONUTF8": "1"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -129,7 +129,7 @@ def test_words_bring_an_entry_that_vectors_miss() -> None:
 
 
 def test_hits_come_best_first_with_the_fusions_probability(faq: FaqIndex) -> None:
-    fusion = Fusion((1.0, 0.0, 0.0, 0.0, 0.0), -0.5)
+    fusion = Fusion((1.0, *[0.0] * (len(FEATURES) - 1)), -0.5)
     hits = faq.search("退货", unit("退货"), FLAT, fusion, top_k=6)
     assert [hit.confidence for hit in hits] == sorted((hit.confidence for hit in hits), reverse=True)
     for hit in hits:
@@ -148,8 +148,8 @@ def test_the_intent_settles_between_equal_questions() -> None:
 def test_the_fusions_json_comes_back() -> None:
     fusion = Fusion((1.5, -2.0, 0.25, 0.0, 3.0), -7.5)
     assert fusion_from(fusion_values(fusion)) == fusion
-    assert fusion.probability(np.zeros((1, 5), np.float32)) == pytest.approx(1 / (1 + np.exp(7.5)))
-    assert Fusion().probability(np.full((1, 5), 1e6, np.float32)) == pytest.approx(1)
+    assert fusion.probability(np.zeros((1, len(fusion.weights)), np.float32)) == pytest.approx(1 / (1 + np.exp(7.5)))
+    assert Fusion().probability(np.full((1, len(FEATURES)), 1e6, np.float32)) == pytest.approx(1)
 
 
 def test_cosines_of_pairs(faq: FaqIndex) -> None:

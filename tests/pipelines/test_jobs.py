@@ -53,7 +53,7 @@ def test_the_registered_champion_scores_in_bulk(trained_shop: SmallShop) -> None
     model = mlflow.pyfunc.load_model(f"models:/{tracking.REGISTERED_MODEL}@champion")
     frame = model.predict(pd.DataFrame({"text": ["怎么还不发货", "你好"]}))
     expected = Analyzer(load_bundle(_champion(trained_shop))).analyze([Request("怎么还不发货")])[0]
-    assert list(frame["intent"])[0] == expected.intent.name
+    assert next(iter(frame["intent"])) == expected.intent.name
     assert len(frame) == 2
 
 

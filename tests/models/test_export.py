@@ -1,0 +1,155 @@
+"""Torch and the exported graph agree, a graph that does not is refused, and speed is never bought with quality."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from data.errors import ParityError
+from models import export
+from models.encoder import OUTPUTS, OnnxEncoder
+from models.export import PARITY_TOLERANCE, Variant, check_parity, choose_variant, export_onnx, quantise, variant_rows
+from models.inputs import InputFormat
+from models.network import CustomerServiceModel
+from models.training import predict
+from tests.models.networks import LEXICON, PAIRS, TOKENIZER, network
+
+FORM = InputFormat(prefix="", max_tokens=100)
+
+
+@pytest.fixture(scope="module")
+def model() -> CustomerServiceModel:
+    """A network with fitted n-grams."""
+    made = network()
+    made.lexical.set(torch.randn(len(LEXICON.idf), 5), (0.5, 1.0, 2.0))
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(model: CustomerServiceModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported graph with its tokenizer and lexicon."""
+    path = tmp_path_factory.mktemp("export")
+    export_onnx(model, path / "model.onnx")
+    TOKENIZER.save(str(path / "tokenizer.json"))
+    LEXICON.save(path / "lexicon.json")
+    return path
+
+
+def opened(folder: Path, graph: Path | None = None) -> OnnxEncoder:
+    return OnnxEncoder(graph or folder / "model.onnx", folder / "tokenizer.json", folder / "lexicon.json", FORM)
+
+
+def operators(path: Path) -> Counter[str]:
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def test_the_graph_gives_what_torch_gives(model: CustomerServiceModel, folder: Path) -> None:
+    worst = check_parity(model, TOKENIZER, LEXICON, opened(folder), PAIRS)
+    assert 0 <= worst < 1e-4 < PARITY_TOLERANCE
+    expected, got = predict(model, TOKENIZER, PAIRS, LEXICON), opened(folder).encode_prepared(PAIRS)
+    for name, array in zip(OUTPUTS, expected, strict=True):
+        assert getattr(got, name).shape == array.shape
+        assert np.array_equal(getattr(got, name).argmax(1), array.argmax(1))
+
+
+@pytest.mark.parametrize("part", ["projection", "intent", "presence", "emotion"])
+def test_a_difference_is_named(part: str, model: CustomerServiceModel, folder: Path) -> None:
+    weight = getattr(model, part).weight
+    kept = weight.detach().clone()
+    try:
+        with torch.no_grad():
+            weight[0, 0].add_(1.0)  # one only: the features sum to about zero
+        with pytest.raises(ParityError, match={"projection": "vector"}.get(part, part) + ": torch and ONNX differ by"):
+            check_parity(model, TOKENIZER, LEXICON, opened(folder), PAIRS)
+    finally:
+        with torch.no_grad():
+            weight.copy_(kept)
+    check_parity(model, TOKENIZER, LEXICON, opened(folder), PAIRS)
+
+
+def test_a_graph_without_the_n_grams_is_refused(model: CustomerServiceModel, folder: Path, tmp_path: Path) -> None:
+    shares = model.lexical.shares.tolist()
+    model.lexical.set(model.lexical.weights, (0.0, 0.0, 0.0))
+    export_onnx(model, tmp_path / "plain.onnx")
+    model.lexical.set(model.lexical.weights, shares)
+    with pytest.raises(ParityError, match="intent"):
+        check_parity(model, TOKENIZER, LEXICON, opened(folder, tmp_path / "plain.onnx"), PAIRS)
+
+
+def test_the_graph_holds_no_training_state(folder: Path) -> None:
+    model = network(dropout=0.5)
+    model.lexical.set(torch.randn(len(LEXICON.idf), 5), (1.0, 1.0, 1.0))
+    model.train()
+    export_onnx(model, folder / "trained.onnx")
+    once, twice = (opened(folder, folder / "trained.onnx").encode_prepared(PAIRS[:1]) for _ in range(2))
+    assert np.array_equal(once.intent, twice.intent)
+    assert check_parity(model, TOKENIZER, LEXICON, opened(folder, folder / "trained.onnx"), PAIRS) < 1e-4
+    assert operators(folder / "trained.onnx")["Dropout"] == 0
+
+
+def test_quantising_leaves_out_what_it_is_told_to(folder: Path, tmp_path: Path) -> None:
+    full, kept = tmp_path / "int8.onnx", tmp_path / "int8_ffn_fp32.onnx"
+    quantise(folder / "model.onnx", full, keep_ffn_output=False)
+    quantise(folder / "model.onnx", kept, keep_ffn_output=True)
+    assert operators(folder / "model.onnx")["MatMulInteger"] == 0
+    assert operators(full)["MatMulInteger"] == operators(kept)["MatMulInteger"] + 2, "one product a layer stays float32"
+    assert operators(kept)["MatMulInteger"] >= 8
+    expected = opened(folder).encode_prepared(PAIRS).vector
+    for path in (full, kept):
+        assert (opened(folder, path).encode_prepared(PAIRS).vector * expected).sum(1) == pytest.approx(1, abs=0.02)
+
+
+def chosen(
+    folder: Path, workplace: Path, measure: Callable[[OnnxEncoder], dict[str, float]], tolerance: float
+) -> tuple[Path, list[Variant]]:
+    return choose_variant(
+        folder / "model.onnx", folder / "tokenizer.json", folder / "lexicon.json", FORM, workplace=workplace, measure=measure,
+        tolerance=tolerance, threads=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("qualities", "times", "tolerance", "name"),
+    [
+        ((0.9, 0.9, 0.9), (3.0, 1.0, 2.0), 0.0, "int8"),  # equal: the fastest
+        ((0.9, 0.88, 0.9), (3.0, 1.0, 2.0), 0.01, "int8_ffn_fp32"),  # the fastest loses too much
+        ((0.9, 0.88, 0.9), (3.0, 1.0, 2.0), 0.03, "int8"),
+        ((0.9, 0.8, 0.8), (3.0, 1.0, 2.0), 0.01, "fp32"),
+        ((0.9, 0.95, 0.95), (1.0, 2.0, 3.0), 0.0, "fp32"),  # better, but slower
+    ],
+)
+def test_the_fastest_that_is_good_enough_is_chosen(
+    qualities: tuple[float, ...], times: tuple[float, ...], tolerance: float, name: str, folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    clock, quality = iter(times), iter(qualities)
+    monkeypatch.setattr(export, "_median_milliseconds", lambda _: next(clock))
+    path, variants = chosen(folder, tmp_path, lambda _: {"other": 1.0, "intent": next(quality)}, tolerance)
+    assert path == (folder / "model.onnx" if name == "fp32" else tmp_path / f"{name}.onnx")
+    assert variants[0].name == name
+    assert {variant.name for variant in variants} == {"fp32", "int8", "int8_ffn_fp32"}
+    assert variant_rows(variants)[0] == {
+        "name": name, "megabytes": pytest.approx(path.stat().st_size / 1e6), "milliseconds": variants[0].milliseconds,
+        "quality": variants[0].quality, "chosen": True,
+    }  # fmt: skip
+    assert [row["chosen"] for row in variant_rows(variants)] == [True, False, False]
+
+
+def test_each_graph_is_measured_itself(folder: Path, tmp_path: Path) -> None:
+    vectors: list[np.ndarray] = []
+
+    def measure(encoder: OnnxEncoder) -> dict[str, float]:
+        vectors.append(encoder.encode_prepared(PAIRS).vector)
+        return {"intent": 1.0}
+
+    _, variants = chosen(folder, tmp_path, measure, 0.0)
+    assert all(variant.milliseconds > 0 for variant in variants)
+    assert np.array_equal(vectors[0], opened(folder).encode_prepared(PAIRS).vector)
+    assert not np.array_equal(vectors[0], vectors[1])
+    assert not np.array_equal(vectors[1], vectors[2])

@@ -1,0 +1,646 @@
+"""What is done about a message: the precedence rule by rule, slots, repetition, silence, and that deciding changes nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.types import FaqEntry, Speaker
+from models.analysis import Analysis, Conversation, Customer, Decision, OpenSlots, Order, PastMessage
+from models.analyzer import Analyzer, Request
+from models.policy import Circumstances, Knowledge, advance, decide
+from models.retrieval import SearchHit
+from tests.models.helpers import EMOTIONS, analysis, hit, index_of, light
+from tests.tiny import ENTRIES
+
+SURE, UNSURE, VAGUE = 0.95, 0.5, 0.1  # above the direct threshold, above the one for suggestions, below both
+ANSWER = hit("tracking", SURE)
+FURIOUS = {"angry": 0.9}
+LAPTOP = "笔记本电脑推荐"
+ASKED = OpenSlots("presale.recommendation", ("budget", "usage", "brand"), {"budget": "5000", "usage": "游戏"})
+NOON = datetime(2026, 11, 18, 4, 0, tzinfo=UTC)  # 12:00 in Shanghai
+NIGHT = datetime(2026, 11, 18, 19, 0, tzinfo=UTC)  # 03:00 in Shanghai
+
+
+def decided(found: Analysis, knowledge: Knowledge, state: Conversation | None = None, **around: object) -> Decision:
+    return decide(found, state or Conversation(), Circumstances(**around), knowledge)  # type: ignore[arg-type]
+
+
+def outcome(found: Analysis, knowledge: Knowledge, state: Conversation | None = None, **around: object) -> tuple[str, str]:
+    decision = decided(found, knowledge, state, **around)
+    return decision.decision, decision.reason
+
+
+def talk(
+    messages: Sequence[Analysis], knowledge: Knowledge, state: Conversation | None = None
+) -> tuple[list[Decision], Conversation]:
+    """Returns the decisions about messages one after another, and the state after them."""
+    state, decisions = state or Conversation(), []
+    for found in messages:
+        decision = decided(found, knowledge, state)
+        state = advance(state, found, decision)
+        decisions.append(decision)
+    return decisions, state
+
+
+def with_policy(knowledge: Knowledge, **changes: object) -> Knowledge:
+    return replace(knowledge, pack=replace(knowledge.pack, policy=replace(knowledge.pack.policy, **changes)))  # type: ignore[arg-type]
+
+
+# Precedence: in each test all that stands lower holds as well, and must not win. -----------------------------------------
+
+
+def test_a_person_asked_for_goes_before_all(knowledge: Knowledge) -> None:
+    strict = with_policy(knowledge, handoff_intents=("service.human", "service.complaint"))
+    found = analysis("联想,我要人工", intents=("service.human", "service.complaint"), scores=FURIOUS, hits=[ANSWER])
+    state = Conversation(open_slots=ASKED, misses=1)
+    decision = decided(found, strict, state)
+    assert (decision.decision, decision.reason) == ("handoff", "user_request")
+    assert decision.handoff is not None
+    assert decision.handoff.reason == "user_request"
+
+
+@pytest.mark.parametrize(
+    ("intents", "first"), [(("service.human",), None), (("service.human", "aftersale.return"), "aftersale.return")]
+)
+def test_a_person_is_asked_for_by_the_first_intent(intents: tuple[str, ...], first: str | None, knowledge: Knowledge) -> None:
+    assert outcome(analysis("人工", intents=intents, first=first), knowledge) == ("handoff", "user_request")
+
+
+def test_policy_goes_before_anger_slots_misses_and_answers(knowledge: Knowledge) -> None:
+    strict = with_policy(knowledge, handoff_intents=("service.complaint",))
+    found = analysis("联想,我要投诉", intents=("logistics.tracking", "service.complaint"), scores=FURIOUS, hits=[ANSWER])
+    state = Conversation(open_slots=ASKED, misses=1)
+    assert outcome(found, strict, state) == ("handoff", "policy")
+    assert outcome(found, knowledge, state) == ("handoff", "emotion"), "by default no intent is configured so"
+
+
+def test_anger_goes_before_slots_misses_and_answers(knowledge: Knowledge) -> None:
+    found = analysis("联想,你们可真行", scores=FURIOUS, hits=[ANSWER])
+    state = Conversation(open_slots=ASKED, misses=1)
+    assert outcome(found, knowledge, state) == ("handoff", "emotion")
+    assert outcome(replace(found, out_of_scope=0.9), knowledge, state) == ("handoff", "emotion")
+
+
+def test_anger_counts_by_its_probability_and_not_by_its_rank(knowledge: Knowledge) -> None:
+    just = knowledge.thresholds.anger_handoff
+    assert outcome(analysis(scores={"neutral": 0.1, "angry": just}), knowledge) == ("handoff", "emotion")
+    assert outcome(analysis(emotion="angry", scores={"angry": just - 0.01}, hits=[ANSWER]), knowledge)[0] == "answer"
+
+
+def test_an_open_clarification_goes_before_misses_scope_and_answers(knowledge: Knowledge) -> None:
+    found = analysis("联想", out_of_scope=0.9, hits=[ANSWER], intents=("presale.product_info",))
+    decision = decided(found, knowledge, Conversation(open_slots=ASKED, misses=1))
+    assert (decision.decision, decision.reason) == ("handoff", "slots_complete")
+    more = OpenSlots(ASKED.intent, ASKED.wanted, {"budget": "5000"})
+    assert outcome(analysis("打游戏", out_of_scope=0.9), knowledge, Conversation(open_slots=more, misses=1)) == (
+        "clarify",
+        "slot_filled",
+    )
+
+
+def test_a_second_miss_goes_before_scope_and_fallback(knowledge: Knowledge) -> None:
+    for found in (analysis("啊吧啊吧", out_of_scope=0.9), analysis(hits=[hit("tracking", VAGUE)])):
+        assert outcome(found, knowledge, Conversation(misses=1)) == ("handoff", "repeated_miss")
+        assert outcome(found, knowledge, Conversation(misses=0))[0] == "fallback"
+    patient = with_policy(knowledge, repeated_misses=3)
+    assert outcome(analysis(), patient, Conversation(misses=1)) == ("fallback", "nothing_fits")
+    assert outcome(analysis(), patient, Conversation(misses=2)) == ("handoff", "repeated_miss")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        analysis(hits=[ANSWER]), analysis(hits=[hit("tracking", UNSURE)]), analysis(LAPTOP, intents=("presale.recommendation",)),
+        analysis("你好", intents=("chitchat.greeting",)), analysis("[图片]", kind="image"),
+    ],
+)  # fmt: skip
+def test_what_helps_is_no_second_miss(found: Analysis, knowledge: Knowledge) -> None:
+    decision = decided(found, knowledge, Conversation(misses=1))
+    assert decision.decision in {"answer", "suggest", "clarify"}
+    assert not decision.miss
+
+
+def test_out_of_scope_goes_before_slots_small_talk_and_suggestions(knowledge: Knowledge) -> None:
+    for found in (
+        analysis(LAPTOP, intents=("presale.recommendation",)), analysis("哈哈", intents=("chitchat.other",)),
+        analysis(hits=[hit("tracking", UNSURE)]), analysis(),
+    ):  # fmt: skip
+        decision = decided(replace(found, out_of_scope=0.5), knowledge)
+        assert (decision.decision, decision.reason, decision.miss) == ("fallback", "out_of_scope", True)
+        assert decision.reply == knowledge.pack.replies["out_of_scope"]
+        assert outcome(replace(found, out_of_scope=0.49), knowledge)[1] != "out_of_scope"
+
+
+def test_abstaining_never_touches_the_ranking(knowledge: Knowledge) -> None:
+    found = analysis(out_of_scope=0.9)
+    before = copy.deepcopy(found)
+    decided(found, knowledge)
+    assert found == before
+    assert found.intent.name == "logistics.tracking"
+
+
+def test_missing_slots_go_before_an_answer(knowledge: Knowledge) -> None:
+    found = analysis(LAPTOP, intents=("presale.recommendation",), hits=[ANSWER])
+    assert outcome(found, knowledge) == ("clarify", "missing_slots")
+    assert outcome(analysis("推荐一下", intents=("presale.recommendation",), hits=[ANSWER]), knowledge)[0] == "answer", (
+        "no product, no slots"
+    )
+
+
+def test_slots_that_an_answer_makes_needless_wait_for_it(knowledge: Knowledge) -> None:
+    found = analysis("我要退", intents=("aftersale.return",), hits=[hit("return", SURE)])
+    assert outcome(found, knowledge) == ("answer", "faq_above_direct")
+    assert outcome(replace(found, hits=(hit("return", UNSURE),)), knowledge) == ("clarify", "missing_slots")
+
+
+def test_an_answer_goes_before_a_suggestion_and_that_before_falling_back(knowledge: Knowledge) -> None:
+    direct, suggest = knowledge.thresholds.faq_direct, knowledge.thresholds.faq_suggest
+    for confidence, expected in (
+        (direct, ("answer", "faq_above_direct")), (direct - 1e-6, ("suggest", "faq_above_suggest")),
+        (suggest, ("suggest", "faq_above_suggest")), (suggest - 1e-6, ("fallback", "nothing_fits")),
+    ):  # fmt: skip
+        assert outcome(analysis(hits=[hit("tracking", confidence)]), knowledge) == expected
+    assert outcome(analysis(), knowledge) == ("fallback", "nothing_fits")
+
+
+def test_a_guess_at_the_intent_opens_no_clarification(knowledge: Knowledge) -> None:
+    found = analysis(LAPTOP, intents=("presale.recommendation",))
+    unsure = replace(found, ranking=(replace(found.ranking[0], confidence=knowledge.thresholds.intent - 0.01),))
+    assert outcome(unsure, knowledge) == ("fallback", "nothing_fits")
+
+
+# Answers ------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_carries_steps_source_and_related_entries(knowledge: Knowledge) -> None:
+    decision = decided(analysis("怎么退", intents=("aftersale.policy",), hits=[hit("return", SURE)]), knowledge)
+    entry = knowledge.faq.by_id["return"]
+    assert decision.answer is not None
+    assert (decision.answer.faq_id, decision.answer.text, decision.answer.steps) == ("return", entry.answer, entry.steps)
+    assert (decision.answer.confidence, decision.answer.score, decision.answer.matched_question) == (
+        SURE,
+        0.5,
+        "question of return",
+    )
+    assert decision.related == (("return_fee", "退货运费谁出"), ("refund", "退款多久到账"))
+    assert entry.answer in decision.reply
+    assert not decision.miss
+    fewer = decided(analysis(hits=[hit("return", SURE)]), with_policy(knowledge, related=1))
+    assert fewer.related == (("return_fee", "退货运费谁出"),)
+
+
+def test_a_second_want_is_answered_as_well(knowledge: Knowledge) -> None:
+    hits = [hit("return", SURE), hit("return_fee", 0.85)]
+    both = decided(analysis("退货运费谁出", intents=("aftersale.return", "aftersale.return_shipping"), hits=hits), knowledge)
+    one = decided(analysis("退货", intents=("aftersale.return",), hits=hits), knowledge)
+    second = knowledge.faq.by_id["return_fee"]
+    assert second.answer in both.reply
+    assert second.question in both.reply
+    assert both.answer is not None
+    assert both.answer.faq_id == "return"
+    assert second.answer not in one.reply
+    vague = analysis(
+        "退货运费", intents=("aftersale.return", "aftersale.return_shipping"), hits=[hits[0], hit("return_fee", VAGUE)]
+    )
+    assert second.answer not in decided(vague, knowledge).reply
+
+
+def test_no_more_suggestions_than_the_policy_allows(knowledge: Knowledge) -> None:
+    hits = [hit(entry.faq_id, 0.5 - 0.01 * place) for place, entry in enumerate(ENTRIES)]
+    decision = decided(analysis(hits=hits), knowledge)
+    assert decision.suggestions == tuple(hits[:3])
+    assert decided(analysis(hits=hits), with_policy(knowledge, suggestions=2)).suggestions == tuple(hits[:2])
+    assert decision.answer is None
+    assert not decision.miss
+
+
+def test_small_talk_is_answered_without_an_entry(knowledge: Knowledge) -> None:
+    decision = decided(analysis("你好", intents=("chitchat.greeting",)), knowledge)
+    assert (decision.decision, decision.reason, decision.answer) == ("answer", "chitchat_greeting", None)
+    assert decision.reply == knowledge.pack.replies["greeting"]
+    with_want = analysis("你好,查物流", intents=("chitchat.greeting", "logistics.tracking"), hits=[ANSWER])
+    assert outcome(with_want, knowledge) == ("answer", "faq_above_direct")
+
+
+@pytest.mark.parametrize(("kind", "reply"), [("image", "image"), ("emoji", "emoji"), ("link", "link"), ("card", "link")])
+def test_a_message_without_words_gets_a_sensible_reply(kind: str, reply: str, knowledge: Knowledge) -> None:
+    found = analysis("[…]", kind=kind, intents=("service.human",), scores=FURIOUS, out_of_scope=1.0)
+    decision = decided(found, knowledge, Conversation(open_slots=ASKED, misses=1))
+    assert (decision.decision, decision.reason) == ("clarify", f"wordless_{kind}")
+    assert decision.reply == knowledge.pack.replies[reply]
+    assert decision.open_slots == ASKED, "a picture does not end a clarification"
+
+
+def season(knowledge: Knowledge) -> Knowledge:
+    dated = FaqEntry(
+        "sale",
+        "双十一活动",
+        ("双11",),
+        "满减。",
+        "promotion.activity",
+        valid_from="2026-11-01",
+        valid_to="2026-11-11",
+        related=("app",),
+    )
+    app = FaqEntry(
+        "app", "怎么查物流", (), "在 app 里看。", "logistics.tracking", channels=("app", "web"), related=("sale", "refund")
+    )
+    entries = [dated, app, next(entry for entry in ENTRIES if entry.faq_id == "refund")]
+    return replace(knowledge, faq=index_of(entries, knowledge.pack.labels.intents))
+
+
+@pytest.mark.parametrize(
+    ("faq_id", "today", "channel", "usable"),
+    [
+        ("sale", None, None, True), ("sale", date(2026, 10, 31), None, False), ("sale", date(2026, 11, 1), None, True),
+        ("sale", date(2026, 11, 11), None, True), ("sale", date(2026, 11, 12), None, False), ("sale", date(2026, 11, 5), "phone", True),
+        ("app", None, "app", True), ("app", date(2030, 1, 1), "web", True), ("app", None, "phone", False), ("app", None, None, True),
+    ],
+)  # fmt: skip
+def test_an_entry_is_sent_in_its_time_and_channel(
+    faq_id: str, today: date | None, channel: str | None, usable: bool, knowledge: Knowledge
+) -> None:
+    found = analysis(hits=[hit(faq_id, SURE)])
+    decision = decided(found, season(knowledge), today=today, channel=channel)
+    assert (decision.answer is not None) is usable
+    assert decision.decision == ("answer" if usable else "fallback")
+    offered = decided(analysis(hits=[hit(faq_id, UNSURE)]), season(knowledge), today=today, channel=channel)
+    assert bool(offered.suggestions) is usable
+
+
+def test_related_entries_too_are_sent_in_their_time_and_channel(knowledge: Knowledge) -> None:
+    known = season(knowledge)
+    late = decided(analysis(hits=[hit("app", SURE)]), known, today=date(2026, 12, 1))
+    assert [faq_id for faq_id, _ in late.related] == ["refund"]
+    elsewhere = decided(analysis(hits=[hit("sale", SURE)]), known, today=date(2026, 11, 5), channel="phone")
+    assert elsewhere.related == ()
+
+
+# Slots --------------------------------------------------------------------------------------------------------------------
+
+
+def test_slots_are_asked_one_at_a_time_and_remembered(knowledge: Knowledge) -> None:
+    messages = [analysis(LAPTOP, intents=("presale.recommendation",))]
+    messages += [analysis(text, intents=("presale.product_info",), out_of_scope=0.7) for text in ("5000左右", "打游戏", "联想")]
+    decisions, state = talk(messages, knowledge)
+    questions = [knowledge.pack.slots[name].question for name in ("budget", "usage", "brand")]
+    assert [decision.reply for decision in decisions[:3]] == questions
+    assert [decision.missing_slots for decision in decisions] == [("budget", "usage", "brand"), ("usage", "brand"), ("brand",), ()]
+    assert [decision.decision for decision in decisions] == ["clarify", "clarify", "clarify", "handoff"]
+    last = decisions[-1]
+    assert last.reason == "slots_complete"
+    assert last.handoff is not None
+    assert last.handoff.reason == "policy"
+    for said in ("5000左右", "打游戏", "联想"):
+        assert said in last.reply
+        assert said in last.handoff.summary
+    assert state.handed_off
+
+
+def test_what_was_said_at_once_is_not_asked_again(knowledge: Knowledge) -> None:
+    first = analysis("5000元左右的笔记本电脑推荐,打游戏用", intents=("presale.recommendation",))
+    decision = decided(first, knowledge)
+    assert decision.missing_slots == ("brand",)
+    assert decision.open_slots is not None
+    assert decision.open_slots.filled == {"budget": "5000元左右", "usage": "游戏"}
+    later = decided(analysis("6000块,办公"), knowledge, Conversation(open_slots=OpenSlots(ASKED.intent, ASKED.wanted, {})))
+    assert later.missing_slots == ("brand",)
+
+
+def test_all_slots_at_once_need_no_question(knowledge: Knowledge) -> None:
+    full = analysis("5000元左右的联想笔记本电脑推荐,打游戏用", intents=("presale.recommendation",))
+    assert outcome(full, knowledge) == ("handoff", "slots_complete")
+
+
+def test_another_subject_abandons_the_clarification(knowledge: Knowledge) -> None:
+    messages = [analysis(LAPTOP, intents=("presale.recommendation",)), analysis("怎么查物流", hits=[ANSWER])]
+    decisions, state = talk(messages, knowledge)
+    assert (decisions[1].decision, decisions[1].reason) == ("answer", "faq_above_direct")
+    assert state.open_slots is None
+    late = decided(analysis("5000左右"), knowledge, state)
+    assert late.open_slots is None
+    assert late.reason == "nothing_fits"
+
+
+def test_a_reply_that_says_nothing_is_not_asked_again(knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots(ASKED.intent, ASKED.wanted, {}))
+    found = analysis("笔记本电脑嘛", intents=("presale.recommendation",))
+    assert outcome(found, knowledge, opened) == ("fallback", "nothing_fits")
+    assert outcome(found, knowledge) == ("clarify", "missing_slots")
+
+
+def test_an_entity_fills_a_slot_and_a_bare_word_only_the_one_asked_for(knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots("order.change_address", ("order_id", "new_address"), {}))
+    order = decided(analysis("202611180012345"), knowledge, opened)
+    assert order.open_slots is not None
+    assert order.open_slots.filled == {"order_id": "202611180012345"}
+    assert order.missing_slots == ("new_address",)
+    free = decided(analysis("滨江大道那个菜鸟驿站"), knowledge, opened)
+    assert free.open_slots is None, "the order number was asked for, not the address"
+    address = decided(analysis("滨江大道那个菜鸟驿站"), knowledge, advance(opened, analysis("202611180012345"), order))
+    assert address.reason == "slots_complete"
+    assert "滨江大道那个菜鸟驿站" in address.reply
+
+
+@pytest.mark.parametrize("text", ["这个怎么改", "要多久呢", "可以吗", "能改几次?", "改一下"])
+def test_a_question_or_a_scrap_is_no_address(text: str, knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots("order.change_address", ("order_id", "new_address"), {"order_id": "1" * 15}))
+    assert decided(analysis(text), knowledge, opened).reason != "slots_complete"
+
+
+def test_a_sensitive_value_fills_a_slot_masked(knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots("order.change_address", ("order_id", "new_address"), {"order_id": "1" * 15}))
+    decision = decided(analysis("改到[address]"), knowledge, opened)
+    assert decision.handoff is not None
+    assert "new_address=[address]" in decision.handoff.summary
+
+
+# Repetition, emotion, handoff ---------------------------------------------------------------------------------------------
+
+
+def test_the_third_time_raises_alert_and_priority_with_the_script_of_logistics(knowledge: Knowledge) -> None:
+    found = analysis(
+        "怎么还不发货",
+        intents=("logistics.urge",),
+        emotion="anxious",
+        scores={"anxious": 0.4, "neutral": 0.3},
+        hits=[hit("ship_time", SURE)],
+    )
+    decisions, state = talk([found, found, found], knowledge)
+    assert [decision.repetition for decision in decisions] == [1, 2, 3]
+    assert [decision.emotion.alert for decision in decisions] == [False, False, True]
+    scores = [decision.priority.score for decision in decisions]
+    assert scores[0] < scores[1] < scores[2]
+    last = decisions[2]
+    assert (last.emotion.reason, last.emotion.script_id) == ("repeated_question", "soothe.anxious.logistics")
+    script = knowledge.pack.soothing_script("anxious", "logistics.urge")
+    assert script is not None
+    assert last.reply.startswith(script.text), "empathy comes before the solution"
+    assert [decision.decision for decision in decisions] == ["answer"] * 3, "a repeated question that was answered is no miss"
+    assert state.misses == 0
+
+
+def test_the_third_time_is_an_alarm_even_for_a_calm_customer(knowledge: Knowledge) -> None:
+    found = analysis("怎么还不发货", intents=("logistics.urge",), hits=[hit("ship_time", SURE)])
+    decisions, _ = talk([found] * 3, knowledge)
+    assert (decisions[2].emotion.alert, decisions[2].emotion.script_id) == (True, "soothe.anxious.logistics")
+    assert decisions[1].emotion.script_id is None
+
+
+@pytest.mark.parametrize(
+    ("intents", "text", "like", "repetition"),
+    [
+        (("logistics.urge",), "怎么还没发货", "怎么还不发货", 2),  # other words, the same vector
+        (("logistics.urge",), "快递太慢了", "快递太慢了", 1),
+        (("logistics.fee",), "怎么还不发货", "怎么还不发货", 1),  # another want
+    ],
+)
+def test_what_counts_as_a_repetition(intents: tuple[str, ...], text: str, like: str, repetition: int, knowledge: Knowledge) -> None:
+    _, state = talk([analysis("怎么还不发货", intents=("logistics.urge",))], knowledge)
+    assert decided(analysis(text, intents=intents, like=like), knowledge, state).repetition == repetition
+
+
+def test_something_else_in_between_begins_the_count_anew(knowledge: Knowledge) -> None:
+    urge, other = analysis("怎么还不发货", intents=("logistics.urge",)), analysis("谢谢", intents=("chitchat.thanks_bye",))
+    _, state = talk([urge, urge, other], with_policy(knowledge, repeated_misses=9))
+    assert decided(urge, knowledge, state).repetition == 1
+
+
+def test_small_talk_is_never_repeated(knowledge: Knowledge) -> None:
+    found = analysis("嗯", intents=("chitchat.ack",))
+    decisions, _ = talk([found] * 4, knowledge)
+    assert {decision.repetition for decision in decisions} == {1}
+    assert not decisions[-1].emotion.alert
+
+
+def test_two_misses_in_a_row_call_a_person_and_an_answer_between_them_does_not(knowledge: Knowledge) -> None:
+    miss, good = analysis("什么跟什么"), analysis("查物流", hits=[ANSWER])
+    assert [decision.decision for decision in talk([miss, miss], knowledge)[0]] == ["fallback", "handoff"]
+    assert [decision.decision for decision in talk([miss, good, miss], knowledge)[0]] == ["fallback", "answer", "fallback"]
+
+
+@pytest.mark.parametrize("anxious", [0.5, 0.99])
+def test_anxiety_alerts_and_never_hands_off(anxious: float, knowledge: Knowledge) -> None:
+    decision = decided(
+        analysis("急", intents=("logistics.urge",), emotion="anxious", scores={"anxious": anxious}, hits=[ANSWER]), knowledge
+    )
+    assert (decision.decision, decision.emotion.alert, decision.emotion.reason) == ("answer", True, "anxious")
+    assert decision.emotion.script_id == "soothe.anxious.logistics"
+    assert decision.handoff is None
+
+
+def test_anger_alerts_before_it_hands_off(knowledge: Knowledge) -> None:
+    calm, cross, furious = (
+        decided(analysis(intents=("service.complaint",), scores={"neutral": 0.1, "angry": value}, hits=[ANSWER]), knowledge) for value in (0.39, 0.4, 0.85)
+    )  # fmt: skip
+    assert (calm.emotion.alert, cross.emotion.alert, furious.emotion.alert) == (False, True, True)
+    assert (calm.decision, cross.decision, furious.decision) == ("answer", "answer", "handoff")
+    assert cross.emotion.script_id == furious.emotion.script_id == "soothe.angry.service"
+    assert cross.emotion.script is not None
+    assert cross.reply.startswith(cross.emotion.script)
+
+
+def test_an_uncertain_mood_is_not_comforted(knowledge: Knowledge) -> None:
+    unsure = decided(analysis(emotion="disappointed", scores={"disappointed": 0.4}, hits=[ANSWER]), knowledge)
+    sure = decided(analysis(emotion="disappointed", scores={"disappointed": 0.7}, hits=[ANSWER]), knowledge)
+    assert (unsure.emotion.script_id, sure.emotion.script_id) == (None, "soothe.disappointed.logistics")
+    assert not sure.emotion.alert
+
+
+def test_a_handoff_out_of_anger_may_carry_the_answer(knowledge: Knowledge) -> None:
+    with_answer = decided(analysis(scores=FURIOUS, hits=[ANSWER]), knowledge)
+    without = decided(analysis(scores=FURIOUS, hits=[hit("tracking", UNSURE)]), knowledge)
+    assert with_answer.answer is not None
+    assert knowledge.faq.by_id["tracking"].answer in with_answer.reply
+    assert without.answer is None
+    assert knowledge.pack.replies["handoff"] in without.reply
+
+
+def test_after_a_handoff_the_bot_is_silent_until_released(knowledge: Knowledge) -> None:
+    decisions, state = talk(
+        [
+            analysis("人工", intents=("service.human",)),
+            analysis("查物流", hits=[ANSWER]),
+            analysis("人工", intents=("service.human",)),
+        ],
+        knowledge,
+    )
+    assert [(decision.decision, decision.reason) for decision in decisions[1:]] == [("silent", "handed_off")] * 2
+    assert decisions[1].reply == ""
+    assert decisions[1].answer is None
+    assert decisions[1].priority.score > 0, "the agent still sees how urgent it is"
+    assert state.handed_off
+    assert [turn.speaker for turn in state.turns] == [Speaker.USER, Speaker.AGENT, Speaker.USER, Speaker.USER], "silence is no turn"
+    released = replace(state, handed_off=False)
+    assert outcome(analysis("查物流", hits=[ANSWER]), knowledge, released)[0] == "answer"
+    talkative = with_policy(knowledge, silent_after_handoff=False)
+    assert outcome(analysis("查物流", hits=[ANSWER]), talkative, state)[0] == "answer"
+
+
+def test_outside_opening_hours_a_message_is_taken_and_the_bot_stays(knowledge: Knowledge) -> None:
+    found = analysis("人工", intents=("service.human",))
+    decision = decided(found, knowledge, now=NIGHT)
+    assert (decision.decision, decision.reason) == ("handoff", "outside_opening_hours")
+    assert "09:00–22:00" in decision.reply
+    assert decision.handoff is not None
+    assert decision.handoff.reason == "user_request"
+    state = advance(Conversation(), found, decision)
+    assert not state.handed_off
+    assert outcome(analysis(hits=[ANSWER]), knowledge, state, now=NIGHT)[0] == "answer"
+    assert outcome(found, knowledge, now=NOON) == ("handoff", "user_request")
+
+
+@pytest.mark.parametrize(
+    ("hours", "utc", "is_open"),
+    [
+        (("09:00", "22:00"), (0, 59), False), (("09:00", "22:00"), (1, 0), True), (("09:00", "22:00"), (13, 59), True),
+        (("09:00", "22:00"), (14, 0), False), (("20:00", "02:00"), (12, 0), True), (("20:00", "02:00"), (17, 59), True),
+        (("20:00", "02:00"), (18, 0), False), (("09:00", "00:00"), (15, 59), True), (("09:00", "00:00"), (16, 0), False),
+    ],
+)  # fmt: skip
+def test_opening_hours_are_those_of_the_shop(
+    hours: tuple[str, str], utc: tuple[int, int], is_open: bool, knowledge: Knowledge
+) -> None:
+    shop = with_policy(knowledge, opening_hours={"from": hours[0], "to": hours[1], "timezone": "Asia/Shanghai"})
+    now = datetime(2026, 11, 18, *utc, tzinfo=UTC)
+    reason = outcome(analysis("人工", intents=("service.human",)), shop, now=now)[1]
+    assert reason == ("user_request" if is_open else "outside_opening_hours")
+
+
+def test_the_summary_says_want_mood_facts_and_what_was_tried(knowledge: Knowledge) -> None:
+    asked = analysis("怎么退货", intents=("aftersale.return",), emotion="disappointed", hits=[hit("return", SURE)])
+    furious = analysis(
+        "订单202611180012345的手机碎屏了,退钱", intents=("aftersale.quality", "aftersale.return"), emotion="angry", scores=FURIOUS
+    )
+    decisions, _ = talk([asked, furious], knowledge)
+    assert decisions[1].handoff is not None
+    summary = decisions[1].handoff.summary
+    wanted = (
+        "质量问题破损、退货退款",
+        "失望→愤怒",
+        f"优先级:{decisions[1].priority.score}",
+        "order_id=202611180012345",
+        "怎么申请退货",
+        furious.text,
+    )
+    for part in wanted:
+        assert part in summary
+
+
+def test_the_summary_never_holds_a_phone_or_an_identity_card(analyzer: Analyzer) -> None:
+    bundle = analyzer.bundle
+    known = Knowledge(bundle.pack, bundle.faq, replace(bundle.calibration.thresholds, anger_handoff=0.0))
+    phone, card = "13800138000", "110101199003078515"
+    state = Conversation()
+    for text in (f"我电话{phone}", f"身份证{card},卡号 6222 0212 1381 2345 678", f"{phone}快给我打电话,{card}"):
+        (found,) = analyzer.analyze([Request(text, state.turns)])
+        decision = decide(found, replace(state, handed_off=False), Circumstances(), known)
+        assert decision.handoff is not None, "the test needs a handoff"
+        assert "[phone]" in decision.handoff.summary or "[id_card]" in decision.handoff.summary
+        state = advance(state, found, decision)
+        for secret in (phone, card, "6222 0212"):
+            assert secret not in repr(decision)
+            assert secret not in repr(state)
+
+
+# Purity -------------------------------------------------------------------------------------------------------------------
+
+TEXTS = ["怎么还不发货", LAPTOP, "5000左右", "打游戏", "人工", "你好", "在说什么", "手机碎屏了"]
+messages = st.builds(
+    analysis, st.sampled_from(TEXTS), emotion=st.sampled_from(EMOTIONS),
+    intents=st.lists(
+        st.sampled_from(["logistics.urge", "aftersale.return", "presale.recommendation", "service.human", "chitchat.greeting", "service.complaint"]),
+        min_size=1, max_size=3, unique=True,
+    ),
+    scores=st.fixed_dictionaries({name: st.floats(0, 1) for name in EMOTIONS}), out_of_scope=st.sampled_from([0.0, 0.3, 0.9]),
+    hits=st.lists(st.tuples(st.sampled_from([entry.faq_id for entry in ENTRIES]), st.sampled_from([VAGUE, UNSURE, SURE])), max_size=3).map(
+        lambda pairs: sorted((hit(*pair) for pair in pairs), key=lambda found: -found.confidence)
+    ),
+    kind=st.sampled_from(["text", "text", "text", "image", "card"]),
+)  # fmt: skip
+
+
+@light
+@given(st.lists(messages, min_size=1, max_size=6))
+def test_deciding_is_pure_and_a_replay_gives_the_same(knowledge: Knowledge, conversation: list[Analysis]) -> None:
+    around = Circumstances(Customer("gold", 3), Order("paid", 0.5), 70.0, NOON)
+    state, decisions = Conversation("c1"), []
+    for found in conversation:
+        before = copy.deepcopy((found, state, around))
+        decision = decide(found, state, around, knowledge)
+        assert decide(found, state, around, knowledge) == decision
+        assert (found, state, around) == before, "deciding changed an argument"
+        state = advance(state, found, decision)
+        decisions.append(decision)
+    replayed = Conversation("c1")
+    for found, decision in zip(conversation, decisions, strict=True):
+        assert decide(found, replayed, around, knowledge) == decision
+        replayed = advance(replayed, found, decision)
+    assert replayed == state
+
+
+@light
+@given(st.lists(messages, min_size=1, max_size=6))
+def test_what_always_holds(knowledge: Knowledge, conversation: list[Analysis]) -> None:
+    state = Conversation()
+    for found in conversation:
+        decision = decided(found, knowledge, state)
+        assert decision.decision in {"answer", "suggest", "clarify", "handoff", "fallback", "silent"}
+        assert bool(decision.reply) is (decision.decision != "silent")
+        assert (decision.handoff is not None) is (decision.decision == "handoff")
+        assert (decision.decision == "silent") is state.handed_off
+        assert decision.miss is (decision.decision == "fallback")
+        assert bool(decision.suggestions) is (decision.decision == "suggest")
+        assert not decision.missing_slots or decision.decision == "clarify"
+        if decision.answer is not None:
+            assert decision.answer.confidence >= knowledge.thresholds.faq_direct
+        if found.kind == "text" and found.emotion.scores["angry"] >= knowledge.thresholds.anger_alert:
+            assert decision.emotion.alert, "anger is never missed in silence"
+        assert 0 <= decision.priority.score <= 100
+        after = advance(state, found, decision)
+        assert after.turns[: len(state.turns)] == state.turns
+        assert after.misses == (state.misses + 1 if decision.miss else 0)
+        assert len(after.past) == len(state.past) + 1
+        state = after
+
+
+# Advancing ----------------------------------------------------------------------------------------------------------------
+
+
+def test_advancing_keeps_what_was_said_and_tried(knowledge: Knowledge) -> None:
+    found = analysis("查物流", hits=[ANSWER], emotion="anxious")
+    before = Conversation("c1")
+    decision = decided(found, knowledge, before)
+    after = advance(before, found, decision)
+    assert before == Conversation("c1")
+    assert [(turn.speaker, turn.text) for turn in after.turns] == [(Speaker.USER, "查物流"), (Speaker.AGENT, decision.reply)]
+    assert after.past == (PastMessage("logistics.tracking", "anxious", tuple(map(float, found.vector)), True),)
+    assert (after.conversation_id, after.tried, after.turn) == ("c1", ("tracking",), 1)
+    assert advance(after, found, decision).tried == ("tracking",)
+    other = advance(after, found, replace(decision, answer=replace(decision.answer, faq_id="return")))  # type: ignore[type-var]
+    assert other.tried == ("tracking", "return")
+
+
+def test_a_long_conversation_is_remembered_in_part(knowledge: Knowledge) -> None:
+    found = [analysis(f"第{number}句", hits=[ANSWER]) for number in range(40)]
+    _, state = talk(found, knowledge)
+    assert len(state.turns) == len(state.past) == 30
+    assert state.turns[-2].text == "第39句"
+
+
+def test_the_slots_still_to_be_filled_are_in_the_order_they_are_asked() -> None:
+    assert OpenSlots("x", ("a", "b", "c"), {"b": "1"}).missing == ("a", "c")
+    assert OpenSlots("x", (), {}).missing == ()
+
+
+def test_hits_of_another_kind_change_nothing(knowledge: Knowledge) -> None:
+    # Only an entry's own confidence gates its answer: a high similarity does not.
+    similar = SearchHit("tracking", "怎么查物流", 0.999, VAGUE)
+    assert outcome(analysis(hits=[similar]), knowledge) == ("fallback", "nothing_fits")

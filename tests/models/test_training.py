@@ -1,0 +1,273 @@
+"""Batches lose no row, the losses are those of their formulas, and a tiny run learns what it is shown."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.network import CustomerServiceModel, Outputs
+from models.settings import TrainingSettings
+from models.training import (
+    EntryQuestions,
+    StepReport,
+    TrainingRow,
+    _entry_batches,
+    _Objective,
+    _Texts,
+    contrastive_loss,
+    fit,
+    length_buckets,
+    predict,
+    use_bfloat16,
+)  # fmt: skip
+from tests.models.helpers import light
+from tests.models.networks import LEXICON, PAIRS, TOKENIZER, network
+
+SETTINGS = TrainingSettings(
+    epochs=10, batch_size=8, entries_per_step=2, neighbours_per_entry=1, learning_rate=3e-3, head_learning_rate=3e-2, dropout=0.0,
+    presence_weight=1.0, probe_steps=0, frozen_embeddings=False, bfloat16="off", label_smoothing=0.0,
+)  # fmt: skip
+TAILS = ("", "吗", "呢", "啊", "一下", "可以吗", "好不好")
+ROWS = [TrainingRow(f"退货{tail}", "", (0,), 0) for tail in TAILS] + [TrainingRow(f"发票{tail}", "", (1,), 1) for tail in TAILS]
+ENTRIES = (
+    EntryQuestions(("怎么退货", "我要退货", "不想要了怎么退"), 0, (1,)), EntryQuestions(("怎么开发票", "可以开电子发票吗"), 1, (0,)),
+    EntryQuestions(("退款多久到账", "钱什么时候退回来"), 0),
+)  # fmt: skip
+
+
+@light
+@given(st.lists(st.integers(1, 60), max_size=120), st.integers(1, 9), st.integers(0, 5))
+def test_every_row_is_in_exactly_one_batch(lengths: list[int], size: int, seed: int) -> None:
+    batches = length_buckets(lengths, size, random.Random(seed))
+    assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
+    assert all(0 < len(batch) <= size for batch in batches)
+    assert len(batches) <= -(-len(lengths) // size) + len(lengths) // (size * 40)
+
+
+def test_lengths_in_a_batch_are_alike_and_batches_are_shuffled() -> None:
+    lengths = [1 + number % 50 for number in range(800)]
+    batches = length_buckets(lengths, 16, random.Random(0))
+    spread = [max(lengths[index] for index in batch) - min(lengths[index] for index in batch) for batch in batches]
+    assert max(spread) <= 8
+    shortest = [min(lengths[index] for index in batch) for batch in batches]
+    assert shortest != sorted(shortest)
+    assert length_buckets(lengths, 16, random.Random(0)) == batches != length_buckets(lengths, 16, random.Random(1))
+
+
+def slow_contrastive(vectors: np.ndarray, owners: list[int], temperature: float) -> float:
+    losses = []
+    for row, owner in enumerate(owners):
+        partner = row + 1 if row % 2 == 0 else row - 1
+        others = [other for other in range(len(owners)) if other == partner or owners[other] != owner]
+        scores = [float(vectors[row] @ vectors[other]) / temperature for other in others]
+        losses.append(-scores[others.index(partner)] + math.log(sum(math.exp(score) for score in scores)))
+    return sum(losses) / len(losses)
+
+
+@light
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.sampled_from([0.1, 0.5, 2.0]), st.integers(0, 99))
+def test_the_contrastive_loss_is_info_nce(entries: list[int], temperature: float, seed: int) -> None:
+    owners = [entry for entry in entries for _ in range(2)]
+    drawn = np.random.default_rng(seed).normal(size=(len(owners), 4))
+    vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    got = contrastive_loss(torch.from_numpy(vectors), owners, temperature).item()
+    assert got == pytest.approx(slow_contrastive(vectors, owners, temperature), abs=1e-4)
+
+
+def test_near_partners_cost_less_than_far_ones() -> None:
+    right, wrong = torch.eye(2).repeat_interleave(2, 0), torch.eye(2).repeat(2, 1)
+    assert contrastive_loss(right, [0, 0, 1, 1], 0.1) < 1e-3 < 5 < contrastive_loss(wrong, [0, 0, 1, 1], 0.1)
+
+
+def test_questions_come_in_pairs_with_their_neighbours() -> None:
+    entries = [*ENTRIES, EntryQuestions(("只有一句",), 0)]
+    starts = np.cumsum([100, *(len(entry.messages) for entry in entries)])
+    batches = list(itertools.islice(_entry_batches(entries, 100, SETTINGS, random.Random(0)), 40))
+    for indices, owners in batches:
+        assert len(indices) == len(owners) == len(set(indices))
+        assert owners[::2] == owners[1::2]
+        assert len(set(owners)) == len(owners) // 2
+        for index, owner in zip(indices, owners, strict=True):
+            assert starts[owner] <= index < starts[owner + 1]
+            assert owner != 3, "one question has no partner"
+        assert (0 in owners) <= (1 in owners)  # an entry brings its neighbour
+    assert {owner for _, owners in batches for owner in owners} == {0, 1, 2}
+    assert next(_entry_batches(entries, 100, replace(SETTINGS, entries_per_step=0), random.Random(0))) == ([], [])
+    assert next(_entry_batches((), 100, SETTINGS, random.Random(0))) == ([], [])
+
+
+def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
+    """Returns the losses of rows whose outputs are all the same: intents 2, 1, 0 and emotions 1, 0."""
+    outputs = Outputs(
+        torch.zeros(len(rows), 4), torch.tensor([[2.0, 1.0, 0.0]] * len(rows)), torch.tensor([[1.0, 0.0, -1.0]] * len(rows)),
+        torch.tensor([[1.0, 0.0]] * len(rows)),
+    )  # fmt: skip
+    settings = replace(SETTINGS, presence_weight=1.0, emotion_weight=1.0, **changes)  # type: ignore[arg-type]
+    return {name: value.item() for name, value in _Objective(rows, 3, settings)(outputs, rows).items()}
+
+
+RANKED = [value - math.log(math.exp(2) + math.exp(1) + 1) for value in (2, 1, 0)]
+ON, OFF = ([math.log1p(math.exp(-sign * value)) for value in (1, 0, -1)] for sign in (1, -1))
+
+
+def test_losses_reckoned_by_hand() -> None:
+    got = objective([TrainingRow("", "", (1,), 0)])
+    assert got["intent"] == pytest.approx(-RANKED[1], abs=1e-5)
+    assert got["presence"] == pytest.approx(OFF[0] + ON[1] + OFF[2], abs=1e-5)
+    assert got["emotion"] == pytest.approx(math.log1p(math.exp(-1)), abs=1e-5)
+
+
+def test_the_main_intent_has_the_larger_share() -> None:
+    got = objective([TrainingRow("", "", (2, 0), 0)])
+    assert got["intent"] == pytest.approx(-0.7 * RANKED[2] - 0.3 * RANKED[0], abs=1e-5)
+    assert got["presence"] == pytest.approx(ON[0] + OFF[1] + ON[2], abs=1e-5)
+    three = objective([TrainingRow("", "", (0, 1, 2), 0)])
+    assert three["intent"] == pytest.approx(-0.7 * RANKED[0] - 0.15 * (RANKED[1] + RANKED[2]), abs=1e-5)
+
+
+def test_rows_out_of_scope_teach_presence_alone_and_unfelt_rows_no_emotion() -> None:
+    outside = TrainingRow("", "", (), -1)
+    alone = objective([outside])
+    assert alone["intent"] == alone["emotion"] == 0
+    assert alone["presence"] == pytest.approx(sum(OFF), abs=1e-5)
+    row = TrainingRow("", "", (1,), 1)
+    both, one = objective([row, outside]), objective([row])
+    assert (both["intent"], both["emotion"]) == pytest.approx((one["intent"], one["emotion"]), abs=1e-5)
+    assert both["presence"] == pytest.approx((one["presence"] + alone["presence"]) / 2, abs=1e-5)
+
+
+def test_weights_weigh() -> None:
+    heavy, light_one = TrainingRow("", "", (0,), 0, 0.75), TrainingRow("", "", (2,), 1, 0.25)
+    got = objective([heavy, light_one])
+    assert got["intent"] == pytest.approx(-0.75 * RANKED[0] - 0.25 * RANKED[2], abs=1e-5)
+    assert got["emotion"] == pytest.approx(0.75 * math.log1p(math.exp(-1)) + 0.25 * math.log1p(math.exp(1)), abs=1e-5)
+
+
+def test_logit_adjustment_asks_more_of_rare_intents() -> None:
+    rows = [TrainingRow("", "", (0,), 0)] * 8 + [TrainingRow("", "", (2,), 0)]
+    plain, adjusted = objective(rows), objective(rows, logit_adjustment=1.0)
+    prior = [math.log(count / 12) for count in (9, 1, 2)]
+    total = math.log(sum(math.exp(value + shift) for value, shift in zip((2, 1, 0), prior, strict=True)))
+    expected = -(8 * (2 + prior[0] - total) + (prior[2] - total)) / 9
+    assert adjusted["intent"] == pytest.approx(expected, abs=1e-5) != plain["intent"]
+
+
+def scores(model: CustomerServiceModel, *texts: str) -> list[np.ndarray]:
+    return predict(model, TOKENIZER, [(text, "") for text in texts])
+
+
+def test_a_tiny_run_learns_to_tell_two_intents_and_emotions_apart() -> None:
+    model, reports = network(), list[StepReport]()
+    fit(model, TOKENIZER, ROWS, (), SETTINGS, on_step=reports.append)
+    unseen = ("退货多久", "我想退货", "发票怎么开", "要发票")
+    _, intent, presence, emotion = scores(model, *unseen)
+    assert intent[:, :2].argmax(1).tolist() == [0, 0, 1, 1]
+    assert emotion.argmax(1).tolist() == [0, 0, 1, 1]
+    assert presence.argmax(1).tolist() == [0, 0, 1, 1]
+    assert (intent[:, 2] < intent[:, :2].max(1)).all()
+    assert not model.training
+    assert [(report.step, report.steps, report.epoch) for report in reports] == [
+        (step, 20, 1 + (step - 1) // 2) for step in range(1, 21)
+    ]
+    assert set(reports[0].losses) == {"presence", "intent", "emotion"}
+    assert reports[-1].losses["intent"] < 0.3 * reports[0].losses["intent"]
+
+
+def test_questions_of_an_entry_grow_alike() -> None:
+    def lead(model: CustomerServiceModel) -> float:
+        """How much nearer the questions of an entry are to each other than to those of others."""
+        texts = [message for entry in ENTRIES for message in entry.messages]
+        owner = np.array([number for number, entry in enumerate(ENTRIES) for _ in entry.messages])
+        (vectors, *_) = scores(model, *texts)
+        same = owner[:, None] == owner[None, :]
+        cosines = vectors @ vectors.T
+        return float(cosines[same & ~np.eye(len(owner), dtype=bool)].mean() - cosines[~same].mean())
+
+    model = network()
+    before = lead(model)
+    reports: list[StepReport] = []
+    fit(model, TOKENIZER, ROWS, ENTRIES, replace(SETTINGS, pair_weight=2.0), on_step=reports.append)
+    assert lead(model) > before + 0.2
+    assert "pairs" in reports[0].losses
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    runs = [fit(network(), TOKENIZER, ROWS, ENTRIES, replace(SETTINGS, epochs=1, seed=seed)).state_dict() for seed in (1, 1, 2)]
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert any(not torch.equal(runs[0][name], runs[2][name]) for name in runs[0])
+
+
+@pytest.mark.parametrize(
+    ("judged", "kept"), [((0.1, 0.9, 0.5), 2), ((0.9, 0.1, 0.1), 1), ((0.1, 0.2, 0.3), 3), ((0.5, 0.5, 0.5), 1)]
+)
+def test_the_best_epoch_is_kept(judged: tuple[float, ...], kept: int) -> None:
+    model, seen = network(), list[np.ndarray]()
+
+    def evaluate(epoch: int) -> float:
+        seen.append(scores(model, "退货")[1])
+        return judged[epoch - 1]
+
+    fit(model, TOKENIZER, ROWS, (), replace(SETTINGS, epochs=3), evaluate=evaluate)
+    assert len(seen) == 3
+    assert np.array_equal(scores(model, "退货")[1], seen[kept - 1])
+    assert not np.array_equal(seen[0], seen[1])
+
+
+def test_frozen_parts_stay_and_the_rest_moves() -> None:
+    model = network()
+    before = {name: weight.clone() for name, weight in model.trunk.named_parameters()}
+    fit(model, TOKENIZER, ROWS, ENTRIES, replace(SETTINGS, frozen_layers=1, frozen_embeddings=True))
+    for name, weight in model.trunk.named_parameters():
+        still = name.startswith(("embeddings.", "encoder.layer.0."))
+        assert torch.equal(weight, before[name]) is still, name
+    _, intent, *_ = scores(model, "退货", "退货呢", "发票", "发票呢")
+    assert intent.argmax(1).tolist() == [0, 0, 1, 1]
+
+
+def test_the_probe_moves_the_heads_and_takes_the_measure_of_the_features() -> None:
+    model = network()
+    trunk = {name: weight.clone() for name, weight in model.trunk.named_parameters()}
+    fit(model, TOKENIZER, ROWS, (), replace(SETTINGS, epochs=0, probe_steps=600))
+    assert all(torch.equal(weight, trunk[name]) for name, weight in model.trunk.named_parameters())
+    with torch.no_grad():
+        texts = [(row.message, "") for row in ROWS]
+        pooled = _Texts(model, TOKENIZER, ROWS, 0).pool(range(len(ROWS)))
+    assert torch.allclose(model.center, pooled.mean(0), atol=1e-4)
+    assert torch.allclose(model.spread, pooled.std(0).clamp_min(1e-4), atol=1e-4)
+    assert predict(model, TOKENIZER, texts)[1][:, :2].argmax(1).tolist() == [0] * 7 + [1] * 7
+
+
+@pytest.mark.parametrize("lexicon", [None, LEXICON])
+@pytest.mark.parametrize("size", [1, 2, 64])
+def test_predictions_are_in_the_order_of_the_rows(size: int, lexicon: object) -> None:
+    model = network()
+    model.lexical.set(torch.randn(len(LEXICON.idf), 5), (1.0, 1.0, 1.0))
+    together = predict(model, TOKENIZER, PAIRS, lexicon, batch_size=size)  # type: ignore[arg-type]
+    for row, pair in enumerate(PAIRS):
+        alone = predict(model, TOKENIZER, [pair], lexicon)  # type: ignore[arg-type]
+        for one, other in zip(together, alone, strict=True):
+            assert one[row] == pytest.approx(other[0], abs=1e-4)
+    assert [array.shape for array in together] == [(len(PAIRS), width) for width in (32, 3, 3, 2)]
+
+
+def test_without_a_lexicon_the_encoder_speaks_alone() -> None:
+    model = network()
+    model.lexical.set(torch.randn(len(LEXICON.idf), 5), (1.0, 1.0, 1.0))
+    deep, both = predict(model, TOKENIZER, PAIRS)[1], predict(model, TOKENIZER, PAIRS, LEXICON)[1]
+    assert not np.allclose(deep, both)
+    model.lexical.set(model.lexical.weights, (0.0, 0.0, 0.0))
+    assert predict(model, TOKENIZER, PAIRS, LEXICON)[1] == pytest.approx(deep, abs=1e-5)
+
+
+def test_the_choice_of_bfloat16() -> None:
+    assert use_bfloat16("on")
+    assert not use_bfloat16("off")
+    assert use_bfloat16("auto") is bool(torch.cpu._is_amx_tile_supported())
