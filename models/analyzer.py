@@ -46,8 +46,12 @@ class Analyzer:
         intents = {info.code: info.title for info in bundle.pack.intents}
         self._titles = intents | {info.code: info.title for info in bundle.pack.emotions}
 
-    def analyze(self, requests: Sequence[Request]) -> list[Analysis]:
+    def analyze(self, requests: Sequence[Request], *, top_k: int = 5) -> list[Analysis]:
         """Returns the analysis of each message, in order: one encoder pass a message.
+
+        Args:
+            requests: The messages.
+            top_k: FAQ hits for each; 0 leaves the knowledge base alone, where only scores are wanted.
 
         Raises:
             InputError: A text is empty or holds nothing that can be read.
@@ -55,7 +59,7 @@ class Analyzer:
         """
         texts = [check_text(request.text) for request in requests]
         encoded = self.bundle.encoder.encode(texts, [request.history for request in requests])
-        return self.from_encoded(texts, encoded)
+        return self.from_encoded(texts, encoded, top_k=top_k)
 
     def from_encoded(self, texts: Sequence[str], encoded: Encoded, *, top_k: int = 5) -> list[Analysis]:
         """Returns the analysis of texts whose pass was already made (evaluation reuses it), with `top_k` FAQ hits each."""
@@ -103,6 +107,8 @@ class Analyzer:
         )  # fmt: skip
 
     def _search(self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str], top_k: int) -> tuple[SearchHit, ...]:
+        if top_k == 0:
+            return ()
         try:
             return tuple(self.bundle.faq.search(text, vector, intents, self._calibration.fusion, top_k=top_k))
         except Exception:  # the scores are still good without the knowledge base, and say so

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 FEATURES = ("presence", "energy", "neighbour", "direction")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the arrays below are made once
 class Rejector:
     """Logistic regression over four signs of being out of scope.
 
@@ -37,15 +38,19 @@ class Rejector:
     centroids: tuple[tuple[float, ...], ...] = ()
     direction: tuple[float, ...] = ()
 
+    @functools.cached_property
+    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Centroids and direction, which would else be converted anew for every message."""
+        return np.array(self.centroids, np.float32), np.array(self.direction, np.float32)
+
     def features(
         self, vector: NDArray[np.float32], intent: NDArray[np.float32], presence: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """Returns the raw features of n messages. Shapes: (n, hidden), (n, intents), (n, intents) to (n, 4)."""
         highest = intent.max(axis=1)
         energy = highest + np.log(np.exp(intent - highest[:, None]).sum(axis=1))
-        centroids = np.array(self.centroids, np.float32)
+        centroids, direction = self._arrays
         neighbour = (vector @ centroids.T).max(axis=1) if centroids.size else np.zeros(len(vector))
-        direction = np.array(self.direction, np.float32)
         pointed = vector @ direction if direction.size else np.zeros(len(vector))
         return np.stack([presence.max(axis=1), energy, neighbour, pointed], axis=1).astype(np.float64)
 

@@ -101,7 +101,7 @@ class Engine:
         started, brain = time.perf_counter(), self.brain
         try:
             request = MessageIn.model_validate(message)
-            analysis = brain.analyzer.analyze([Request(request.text, _utterances(request.history or ()))])[0]
+            analysis = brain.analyzer.analyze([Request(request.text, _utterances(request.history or ()))], top_k=0)[0]
             decision: Decision = decide(analysis, Conversation(), self._circumstances(request), brain.knowledge)
             return scores(analysis, decision, brain.bundle, request_id=request_id, latency_ms=_milliseconds(started))
         except ValidationError as error:

@@ -126,6 +126,7 @@ def test_words_bring_an_entry_that_vectors_miss() -> None:
     found = column(index, "电子发票", "bm25", top_k=1, like="怎么查物流")
     assert set(found) == {"invoice", "tracking"}
     assert found["invoice"] > found["tracking"] == 0
+    assert set(column(index, "榴莲", "bm25", top_k=1, like="怎么查物流")) == {"tracking"}, "words that nobody knows bring nothing"
 
 
 def test_hits_come_best_first_with_the_fusions_probability(faq: FaqIndex) -> None:
