@@ -32,6 +32,7 @@ from models.retrieval import FaqIndex, SearchHit
 
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
 _CERTAIN_INTENT = 0.95  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
+_SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
@@ -97,6 +98,11 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
     )
 
 
+def is_out_of_scope(analysis: Analysis, thresholds: Thresholds) -> bool:
+    """Tells whether a message is rejected: its probability is over the threshold, and the ranking is not certain of an intent."""
+    return analysis.out_of_scope >= thresholds.out_of_scope and analysis.intent.confidence < _CERTAIN_INTENT
+
+
 class _Case:
     """One message under decision. Every method reads; none changes anything."""
 
@@ -129,8 +135,7 @@ class _Case:
         if slots is not None:
             return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
         answer = self._best_hit()
-        rejected = self.analysis.out_of_scope >= self.thresholds.out_of_scope
-        out_of_scope = rejected and not self._is_direct(answer) and self.analysis.intent.confidence < _CERTAIN_INTENT
+        out_of_scope = is_out_of_scope(self.analysis, self.thresholds) and not self._is_direct(answer)
         if self._would_miss(answer, out_of_scope) and self.conversation.misses + 1 >= policy.repeated_misses:
             return self._hand_off("repeated_miss")
         if out_of_scope:
@@ -159,7 +164,7 @@ class _Case:
         intents, policy = self.analysis.intents, self.pack.policy
         first = self.analysis.intent
         # 你们招人吗 is about people too, but no customer asks for one.
-        in_scope = self.analysis.out_of_scope < self.thresholds.out_of_scope
+        in_scope = not is_out_of_scope(self.analysis, self.thresholds)
         if in_scope and (first.name == policy.human_intent or intents[:1] == (policy.human_intent,)):
             return "user_request"
         if any(intent in policy.handoff_intents for intent in intents):
@@ -286,7 +291,11 @@ class _Case:
         others = [code for code in self.analysis.intents if code != intent]
         for hit in self.hits[1:]:
             entry = self.faq.by_id[hit.faq_id]
-            if entry.faq_id != faq_id and entry.intent in others and hit.confidence >= self.thresholds.faq_suggest:
+            if (
+                entry.faq_id != faq_id
+                and entry.intent in others
+                and hit.confidence >= max(_SECOND_ANSWER, self.thresholds.faq_suggest)
+            ):
                 return self.pack.replies["also"].format(question=entry.question) + entry.answer
         return ""
 

@@ -18,6 +18,7 @@ from models.analyzer import Analyzer
 from models.bundle import Bundle, BundleManifest, load_bundle, save_bundle
 from models.calibration import Calibration, ece_band, expected_calibration_error, threshold_for_precision, wilson_interval
 from models.encoder import Encoded
+from models.policy import is_out_of_scope
 from models.retrieval import FaqIndex
 from pipelines import baseline, plots
 from pipelines.config import EvaluateConfig
@@ -197,9 +198,10 @@ def measure_out_of_scope(case: Case, analyses: Sequence[Analysis]) -> dict[str, 
     scores = np.array([analysis.out_of_scope for analysis in found])
     threshold = case.bundle.calibration.thresholds.out_of_scope
     kinds = np.array([row.kind for row in outside])
-    rejected = scores >= threshold
+    rejected = np.array([is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in found])
+    kept = np.array([not is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in analyses])
     return {
-        "n": len(outside), "threshold": threshold, "in_scope_kept": float((inside_scores < threshold).mean()),
+        "n": len(outside), "threshold": threshold, "in_scope_kept": float(kept.mean()),
         "auroc": auroc(inside_scores, scores),
         "kinds": {
             str(kind): {

@@ -6,6 +6,7 @@ from typing import Any
 
 from models.analysis import Analysis, Decision
 from models.bundle import Bundle
+from models.policy import is_out_of_scope
 from serving.schema import RANKED, ChatAnswer, Scores
 
 
@@ -23,7 +24,7 @@ def score_fields(
         "intent": ranking[0],
         "intent_ranking": ranking,
         "intents": list(analysis.intents),
-        "out_of_scope": {"is_oos": analysis.out_of_scope >= thresholds.out_of_scope, "confidence": analysis.out_of_scope},
+        "out_of_scope": {"is_oos": is_out_of_scope(analysis, thresholds), "confidence": analysis.out_of_scope},
         "entities": [_plain(entity) for entity in analysis.entities],
         "emotion": {
             "label": analysis.emotion.label, "title": analysis.emotion.title, "confidence": analysis.emotion.confidence,
