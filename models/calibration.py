@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BundleError
+from models.rejection import FEATURES as REJECTION_FEATURES
 from models.rejection import Rejector
+from models.retrieval import FEATURES as FUSION_FEATURES
 from models.retrieval import Fusion
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
@@ -82,6 +84,9 @@ class Calibration:
         """
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
+            for name, features in (("fusion", FUSION_FEATURES), ("rejector", REJECTION_FEATURES)):
+                if len(raw[name]["weights"]) != len(features):  # else every search would fail, one message at a time
+                    raise ValueError(f"{name} has {len(raw[name]['weights'])} weights, expected {len(features)}")
             return cls(
                 **raw
                 | {

@@ -104,7 +104,9 @@ def _export(path: Path, vocabulary: int, ngrams: int, intents: int, emotions: in
         trunk.embeddings.position_embeddings.weight.mul_(0.1)
         model.intent.weight.mul_(8)
         model.emotion.weight.mul_(8)
-        model.lexical.set(torch.randn(ngrams, intents + emotions), (0.5, 0.5, 0.5))
+        weights = torch.randn(ngrams, intents + emotions)
+        weights[0] = 0  # the intercept, which would give every text the same first intent
+        model.lexical.set(weights, (0.5, 0.5, 0.5))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, about branches that are never taken here
         export_onnx(model, path)

@@ -28,7 +28,7 @@ from models.calibration import (
     wilson_lower,
 )  # fmt: skip
 from models.rejection import Rejector
-from models.retrieval import Fusion
+from models.retrieval import FEATURES, Fusion
 from tests.models.helpers import light
 
 logits = st.lists(st.floats(-50, 50), min_size=2, max_size=6)

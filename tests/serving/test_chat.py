@@ -18,7 +18,17 @@ from serving.bundles import Brain
 from serving.schema import ChatAnswer
 from tests.serving.conftest import Server
 
-TEXTS = ("怎么查物流", "怎么还不发货", "我的电话是13800138000", "怎么还不发货", "转人工", "今天天气怎么样")
+TEXTS = (
+    "怎么查物流",
+    "怎么还不发货",
+    "我的电话是13800138000",
+    "怎么还不发货",
+    "转人工",
+    "今天天气怎么样",
+    "asdf",
+    "今天天气",
+    "你们就是骗子",
+)
 
 
 def new_id() -> str:
