@@ -75,20 +75,27 @@ def test_probabilities_are_some(analyzer: Analyzer, text: str) -> None:
 def test_numbers_are_those_of_the_graph_calibrated(bundle: Bundle) -> None:
     calibration = Calibration(
         intent_temperature=2.0, emotion_temperature=0.5, presence_scale=(1.5, 0.5),
-        rejector=Rejector(bias=0.3), thresholds=Thresholds(presence=0.01),
+        rejector=Rejector(bias=0.3),
     )  # fmt: skip
-    (found,) = Analyzer(replace(bundle, calibration=calibration)).analyze([Request("退货")])
     raw = bundle.encoder.encode(["退货"])
+    present = sigmoid(raw.presence[0] * 1.5 + 0.5)
+    second, third = np.sort(present)[::-1][1:3]
+    calibration = replace(calibration, thresholds=Thresholds(presence=float(second + third) / 2))
+    (found,) = Analyzer(replace(bundle, calibration=calibration)).analyze([Request("退货")])
     ranked = softmax(raw.intent[0], 2.0)
     order = np.argsort(-ranked, kind="stable")
     assert [intent.name for intent in found.ranking] == [bundle.labels.intents[number] for number in order]
     assert [intent.confidence for intent in found.ranking] == pytest.approx(ranked[order], abs=6e-5)
     assert list(found.emotion.scores.values()) == pytest.approx(softmax(raw.emotion[0], 0.5), abs=6e-5)
     assert found.out_of_scope == pytest.approx(calibration.rejector.probability(raw.vector, raw.intent, raw.presence)[0], abs=6e-5)
-    present = sigmoid(raw.presence[0] * 1.5 + 0.5)
-    assert found.intents == tuple(bundle.labels.intents[number] for number in np.argsort(-present, kind="stable")[:3])
+    assert found.intents == tuple(bundle.labels.intents[number] for number in np.argsort(-present, kind="stable")[:2])
     assert found.intent.title == bundle.pack.intent(found.intent.name).title
     assert found.emotion.title == bundle.pack.emotion(found.emotion.label).title
+
+
+def test_no_more_than_three_intents_are_present(bundle: Bundle) -> None:
+    loose = Analyzer(replace(bundle, calibration=Calibration(thresholds=Thresholds(presence=0.0))))
+    assert len(loose.analyze([Request("退货")])[0].intents) == 3
 
 
 def test_where_no_intent_is_present_the_likeliest_stands(bundle: Bundle) -> None:
@@ -119,6 +126,12 @@ def test_history_tells_a_short_message_apart(analyzer: Analyzer) -> None:
     alone, after = analyzer.analyze([Request("好的"), Request("好的", turns)])
     assert alone.ranking != after.ranking
     assert alone.text == after.text == "好的"
+
+
+def test_where_only_scores_are_wanted_the_knowledge_base_is_left_alone(bundle: Bundle, analyzer: Analyzer) -> None:
+    (whole,) = analyzer.analyze([Request("怎么申请退货")])
+    (scored,) = Analyzer(replace(bundle, faq=Broken())).analyze([Request("怎么申请退货")], top_k=0)
+    assert scored == replace(whole, hits=())
 
 
 class Broken(FaqIndex):

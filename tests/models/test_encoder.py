@@ -101,6 +101,15 @@ def test_a_short_message_is_read_with_its_history(encoders: dict[str, OnnxEncode
     assert_same(encoder.encode([LONG]), encoder.encode([LONG], [HISTORY]))
 
 
+def test_context_is_marked_as_such(encoders: dict[str, OnnxEncoder]) -> None:
+    # 好 with a context has its own mean alone; as one text with the same tokens it has the mean of all.
+    encoder = encoders["fp32"]
+    split, whole = encoder.encode_prepared([("好", "客:好")]), encoder.encode_prepared([("好客:好", "")])
+    assert not np.allclose(split.vector, whole.vector, atol=1e-3)
+    beside = encoder.encode_prepared([("好", "客:好"), ("好", "客:好好")])
+    assert float(beside.vector[0] @ beside.vector[1]) > float(split.vector[0] @ whole.vector[0])
+
+
 def test_histories_belong_to_their_texts(encoders: dict[str, OnnxEncoder]) -> None:
     encoder = encoders["fp32"]
     both = encoder.encode(["好", "好"], [(), HISTORY])

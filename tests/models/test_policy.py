@@ -138,6 +138,19 @@ def test_out_of_scope_goes_before_slots_small_talk_and_suggestions(knowledge: Kn
         assert outcome(replace(found, out_of_scope=0.49), knowledge)[1] != "out_of_scope"
 
 
+def test_a_certain_intent_outweighs_the_rejector(knowledge: Knowledge) -> None:
+    found = analysis("怎么查物流呢", hits=[hit("tracking", UNSURE)], out_of_scope=0.9)
+    for confidence, reason in ((0.94, "out_of_scope"), (0.95, "faq_above_suggest")):
+        first = replace(found.ranking[0], confidence=confidence)
+        assert outcome(replace(found, ranking=(first, *found.ranking[1:])), knowledge)[1] == reason
+
+
+def test_who_asks_whether_you_hire_people_asks_for_no_person(knowledge: Knowledge) -> None:
+    found = analysis("你们招人吗", intents=("service.human",), out_of_scope=0.9)
+    assert outcome(found, knowledge) == ("fallback", "out_of_scope")
+    assert outcome(replace(found, out_of_scope=0.4), knowledge) == ("handoff", "user_request")
+
+
 def test_abstaining_never_touches_the_ranking(knowledge: Knowledge) -> None:
     found = analysis(out_of_scope=0.9)
     before = copy.deepcopy(found)
@@ -206,10 +219,12 @@ def test_a_second_want_is_answered_as_well(knowledge: Knowledge) -> None:
     assert both.answer is not None
     assert both.answer.faq_id == "return"
     assert second.answer not in one.reply
-    vague = analysis(
-        "退货运费", intents=("aftersale.return", "aftersale.return_shipping"), hits=[hits[0], hit("return_fee", VAGUE)]
-    )
-    assert second.answer not in decided(vague, knowledge).reply
+    found = analysis("退货运费谁出", intents=("aftersale.return", "aftersale.return_shipping"), hits=hits)
+    for confidence in (VAGUE, 0.49):  # likelier wrong than right
+        vague = replace(found, hits=(hits[0], hit("return_fee", confidence)))
+        assert second.answer not in decided(vague, knowledge).reply
+    other = replace(found, intents=("aftersale.return", "invoice.request"))
+    assert second.answer not in decided(other, knowledge).reply, "nobody asked for that"
 
 
 def test_no_more_suggestions_than_the_policy_allows(knowledge: Knowledge) -> None:
@@ -319,6 +334,15 @@ def test_all_slots_at_once_need_no_question(knowledge: Knowledge) -> None:
     assert outcome(full, knowledge) == ("handoff", "slots_complete")
 
 
+def test_the_first_rule_whose_words_are_named_decides_what_is_asked(knowledge: Knowledge) -> None:
+    for text, slots in (
+        ("手机推荐", ("budget", "usage")),
+        ("礼物推荐", ("budget", "recipient")),
+        ("送礼手机推荐", ("budget", "usage")),
+    ):
+        assert decided(analysis(text, intents=("presale.recommendation",)), knowledge).missing_slots == slots
+
+
 def test_another_subject_abandons_the_clarification(knowledge: Knowledge) -> None:
     messages = [analysis(LAPTOP, intents=("presale.recommendation",)), analysis("怎么查物流", hits=[ANSWER])]
     decisions, state = talk(messages, knowledge)
@@ -349,7 +373,9 @@ def test_an_entity_fills_a_slot_and_a_bare_word_only_the_one_asked_for(knowledge
     assert "滨江大道那个菜鸟驿站" in address.reply
 
 
-@pytest.mark.parametrize("text", ["这个怎么改", "要多久呢", "可以吗", "能改几次?", "改一下"])
+@pytest.mark.parametrize(
+    "text", ["这个地址要怎么改才行", "改了要等多久才到呢", "能不能改到别的地方吗", "一共还能改几次地址?", "改一下"]
+)
 def test_a_question_or_a_scrap_is_no_address(text: str, knowledge: Knowledge) -> None:
     opened = Conversation(open_slots=OpenSlots("order.change_address", ("order_id", "new_address"), {"order_id": "1" * 15}))
     assert decided(analysis(text), knowledge, opened).reason != "slots_complete"

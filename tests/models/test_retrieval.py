@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from data.errors import BundleError
+from data.normalise import for_model
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
-from models.retrieval import FEATURES, FaqIndex, Fusion, SearchHit, fusion_from, fusion_values
+from models.lexical import Lexicon
+from models.retrieval import FEATURES, FaqIndex, Fusion, NgramIndex, SearchHit, fusion_from, fusion_values
 from tests.models.helpers import index_of, light, unit, units
 from tests.tiny import ENTRIES
 
@@ -86,11 +88,33 @@ def test_other_answers_change_nothing(faq: FaqIndex) -> None:
         assert search(other, text, top_k=6) == search(faq, text, top_k=6)
 
 
+def ngram_cosines(text: str) -> list[float]:
+    """Returns the cosine of a text's n-grams with those of every question, by way of whole vectors."""
+    lexicon = Lexicon.fit([(for_model(question), "") for question in QUESTIONS], min_count=1)
+
+    def dense(words: str) -> NDArray[np.float64]:
+        ids, weights = lexicon.encode(for_model(words), "")
+        vector = np.zeros(len(lexicon.idf))
+        vector[ids[1:]] = weights[1:]
+        return vector
+
+    return [float(dense(text) @ dense(question)) for question in QUESTIONS]
+
+
+@pytest.mark.parametrize("text", ["什么时侯发货", "退貨郵費", "hello", "发票发票发票", "", QUESTIONS[0]])
+def test_n_grams_see_typos(text: str) -> None:
+    got = NgramIndex(QUESTIONS).scores(text)
+    assert got == pytest.approx(ngram_cosines(text), abs=1e-5)
+    assert got.shape == (len(QUESTIONS),)
+    if text in {"什么时侯发货", QUESTIONS[0]}:
+        assert got.argmax() == QUESTIONS.index("什么时候发货" if text == "什么时侯发货" else text)
+
+
 def test_features_of_the_best_question_of_each_entry(faq: FaqIndex) -> None:
     text = "退货邮费"
     intents = np.linspace(0.1, 0.4, len(INTENTS)).astype(np.float32)
     found = faq.candidates(text, unit(text), intents)
-    words = Bm25Index.fit(QUESTIONS).scores(text)
+    words, grams = Bm25Index.fit(QUESTIONS).scores(text), ngram_cosines(text)
     assert found.features.shape == (len(ENTRIES), len(FEATURES))
     for entry, question, row in zip(found.entries, found.questions, found.features, strict=True):
         own = [place for place, question in enumerate(QUESTIONS) if question in ENTRIES[entry].questions]
@@ -98,6 +122,10 @@ def test_features_of_the_best_question_of_each_entry(faq: FaqIndex) -> None:
         assert cosines[int(question)] == max(cosines.values())
         assert row[FEATURES.index("cosine")] == pytest.approx(max(cosines.values()), abs=1e-6)
         assert row[FEATURES.index("bm25")] == pytest.approx(max(words[place] for place in own), abs=1e-6)
+        assert row[FEATURES.index("support")] == pytest.approx(np.mean(sorted(cosines.values())[-3:]), abs=1e-6)
+        assert row[FEATURES.index("standard")] == pytest.approx(cosines[own[0]], abs=1e-6)
+        assert row[FEATURES.index("ngram")] == pytest.approx(max(grams[place] for place in own), abs=1e-5)
+        assert row[FEATURES.index("ngram_support")] == pytest.approx(np.mean(sorted(grams[place] for place in own)[-3:]), abs=1e-5)
         assert row[FEATURES.index("intent_agreement")] == intents[INTENTS.index(ENTRIES[entry].intent)]
 
 
@@ -105,7 +133,7 @@ def test_features_of_the_best_question_of_each_entry(faq: FaqIndex) -> None:
 @given(st.sampled_from([*QUESTIONS, "退货运费", "发货物流发票"]), st.text("退货款发票物流", max_size=4))
 def test_only_the_first_has_a_positive_margin(text: str, like: str) -> None:
     index = index_of(ENTRIES, INTENTS)
-    for name in ("cosine", "bm25"):
+    for name in ("cosine", "bm25", "support", "ngram"):
         values, margins = column(index, text, name, like=like), column(index, text, f"{name}_margin", like=like)
         best = max(values.values())
         first = [faq_id for faq_id, value in values.items() if value == best]
