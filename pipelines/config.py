@@ -64,7 +64,6 @@ class TrainConfig(_Config):
     training: dict[str, Any] = Field(default_factory=dict)
     early_stopping: bool = Field(default=True, description="Keep the epoch that is best on the dev split")
     threads: int = Field(default=2, ge=1)
-    accelerate: bool = Field(default=False, description="Train through Hugging Face accelerate (GPUs); see README")
 
     def settings(self) -> TrainingSettings:
         """Returns the settings that `models` takes.

@@ -156,11 +156,10 @@ def measure_faq(case: Case) -> dict[str, Any]:
     encoded = bundle.encoder.encode([query.text for query in queries])
     ranked, confidence, right = _search_all(case, queries, encoded)
     is_answerable = np.array([query.faq_id is not None for query in queries])
-    order, _ = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
+    order, other_scores = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
     ids = [entry.faq_id for entry in bundle.faq.entries]
     other_right = np.array([ids[order[row, 0]] == query.faq_id for row, query in enumerate(queries)])
     other_ranked = [[ids[index] for index in order[row, :10]] for row in range(len(queries))]
-    _, other_scores = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
     sent = confidence >= thresholds.faq_direct
     offered = confidence >= thresholds.faq_suggest
     shown = np.array([query.faq_id in ranked[row][:3] for row, query in enumerate(queries)])
