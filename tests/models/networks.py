@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import BertConfig, BertModel
 
@@ -31,11 +33,10 @@ def network(
         max_position_embeddings=128, pad_token_id=1, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
         type_vocab_size=max(1, segments),
     )  # fmt: skip
-    model = CustomerServiceModel(
-        BertModel(config, add_pooling_layer=False), intents=intents, emotions=emotions, segments=segments, dropout=dropout
-    )
+    trunk: Any = BertModel(config, add_pooling_layer=False)
+    model = CustomerServiceModel(trunk, intents=intents, emotions=emotions, segments=segments, dropout=dropout)
     with torch.no_grad():
         # The position counts less than the character, as in a trained encoder.
-        model.trunk.embeddings.position_embeddings.weight.mul_(0.1)
+        trunk.embeddings.position_embeddings.weight.mul_(0.1)
         model.intent.weight.mul_(8)
     return model.eval()

@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+from tokenizers import Tokenizer
 
 from data.errors import BundleError
 from data.types import Speaker, Utterance
 from models.bundle import Bundle, BundleLayout
 from models.encoder import OUTPUTS, Encoded, OnnxEncoder
 from models.export import quantise
-from models.inputs import InputFormat, message_text
+from models.inputs import InputFormat, message_text, tokenise
+from models.lexical import Lexicon
 
 LONG = "我上周在你们店里买的手机屏幕碎了" * 9
 TEXTS = ("退货", LONG, "?", "怎么还不发货", "hello 😀", LONG[::-1], "查物流")
@@ -101,13 +104,19 @@ def test_a_short_message_is_read_with_its_history(encoders: dict[str, OnnxEncode
     assert_same(encoder.encode([LONG]), encoder.encode([LONG], [HISTORY]))
 
 
-def test_context_is_marked_as_such(encoders: dict[str, OnnxEncoder]) -> None:
-    # 好 with a context has its own mean alone; as one text with the same tokens it has the mean of all.
-    encoder = encoders["fp32"]
-    split, whole = encoder.encode_prepared([("好", "客:好")]), encoder.encode_prepared([("好客:好", "")])
-    assert not np.allclose(split.vector, whole.vector, atol=1e-3)
-    beside = encoder.encode_prepared([("好", "客:好"), ("好", "客:好好")])
-    assert float(beside.vector[0] @ beside.vector[1]) > float(split.vector[0] @ whole.vector[0])
+def test_the_graph_is_fed_tokens_segments_and_n_grams(bundle_path: Path, encoders: dict[str, OnnxEncoder]) -> None:
+    layout, pair = BundleLayout(bundle_path), ("好", "客:怎么查物流")
+    ids, types = tokenise(Tokenizer.from_file(str(layout.tokenizer)), *pair)
+    grams, weights = Lexicon.load(layout.lexicon).encode(*pair)
+    feeds = {
+        "input_ids": [ids], "attention_mask": [[1] * len(ids)], "token_type_ids": [types], "ngram_ids": [grams.tolist()],
+        "ngram_weights": weights[None, :],
+    }  # fmt: skip
+    expected = onnxruntime.InferenceSession(layout.model, providers=["CPUExecutionProvider"]).run(list(OUTPUTS), feeds)
+    got = encoders["fp32"].encode_prepared([pair])
+    assert set(types) == {0, 1}
+    for name, array in zip(OUTPUTS, expected, strict=True):
+        assert getattr(got, name) == pytest.approx(array, abs=1e-6), name
 
 
 def test_histories_belong_to_their_texts(encoders: dict[str, OnnxEncoder]) -> None:

@@ -48,13 +48,13 @@ def pack(path: Path, *, magic: bytes = b"E5S1", block: int = 32) -> dict[str, np
             shapes |= {f"l{layer}.{name}.w": shape, f"l{layer}.{name}.b": shape[:1]}
         shapes |= {f"l{layer}.{name}.{part}": (HIDDEN,) for name in ("aln", "oln") for part in "wb"}
     contents, weights = {}, {}
-    for name, shape in shapes.items():
-        if name == "emb.word" or (name.endswith(".w") and len(shape) == 2):
-            contents[name], values = quantised(draw, int(np.prod(shape)))
+    for name, size in shapes.items():
+        if name == "emb.word" or (name.endswith(".w") and len(size) == 2):
+            contents[name], values = quantised(draw, int(np.prod(size)))
         else:
-            values = draw.normal(size=shape).astype(np.float32).ravel().tolist()
+            values = draw.normal(size=size).astype(np.float32).ravel().tolist()
             contents[name] = np.array(values, np.float32).tobytes()
-        weights[name] = np.array(values, np.float32).reshape(shape)
+        weights[name] = np.array(values, np.float32).reshape(size)
     blob = [piece.encode() for piece in PIECES]
     offsets = np.cumsum([0, *map(len, blob)]).astype(np.uint32)
     head = magic + struct.pack("<I7ifi", 1, HIDDEN, LAYERS, 2, INNER, len(PIECES), POSITIONS, TYPES, 1e-6, block)
