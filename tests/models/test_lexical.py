@@ -111,7 +111,7 @@ def test_saved_and_loaded_it_weighs_the_same(pair: tuple[str, str], lexicon: Lex
     (ids, values), (expected_ids, expected_values) = loaded.encode(*pair), lexicon.encode(*pair)
     assert np.array_equal(ids, expected_ids)
     assert np.array_equal(values, expected_values)
-    assert (ids.dtype, values.dtype) == (np.int64, np.float32)
+    assert (ids.dtype, values.dtype) == (np.dtype(np.int64), np.dtype(np.float32))
 
 
 def test_the_same_rows_give_the_same_numbers_in_any_order() -> None:
