@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipelines.config import CONFIG_TYPES, CONFIGS, PrepareConfig, config_hash, load_config
+from pipelines.config import CONFIG_TYPES, CONFIGS, config_hash, load_config
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit
 
@@ -69,7 +69,4 @@ def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool 
 
 def _inputs(config: BaseModel) -> list[Path]:
     """The files that a configuration names; the cache and the like are no inputs."""
-    paths = [value for name, value in config if isinstance(value, Path) and name != "cache"]
-    if isinstance(config, PrepareConfig):
-        return [*paths]
-    return paths
+    return [value for name, value in config if isinstance(value, Path) and name != "cache"]
