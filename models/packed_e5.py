@@ -147,7 +147,7 @@ def _is_han(char: str) -> bool:
     """Han, CJK punctuation and full-width forms."""
     return (
         "㐀" <= char <= "鿿" or "　" <= char <= "〿"
-        or "＀" <= char <= "￯" or "豈" <= char <= "﫿" or char >= "𠀀"
+        or "＀" <= char <= "￯" or "\uf900" <= char <= "﫿" or char >= "𠀀"
     )  # fmt: skip
 
 

@@ -22,11 +22,10 @@ from models.calibration import (
     threshold_for_precision,
     threshold_for_recall,
 )  # fmt: skip
-from models.domain import load_domain
 from models.encoder import Encoded, OnnxEncoder
 from models.rejection import Rejector
 from models.retrieval import Candidates, FaqIndex, Fusion
-from pipelines.config import CONFIGS, CalibrateConfig
+from pipelines.config import CalibrateConfig
 from pipelines.index import open_encoder
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load_prepared
 from pipelines.tracking import Run
@@ -42,7 +41,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     dev = prepared.messages["dev"]
     if len(dev) < _MIN_DEV:
         raise ConfigError(f"the dev split holds {len(dev)} turns, expected {_MIN_DEV} or more; add dialogues or raise its fraction")
-    labels = load_domain(CONFIGS / "domain").labels
+    labels = prepared.labels
     encoder = open_encoder(workspace, threads=config.threads)
     faq = FaqIndex.load(workspace.require("index") / "faq", labels.intents)
     encoded = encoder.encode([row.text for row in dev], [row.history for row in dev])

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from models.domain import load_domain
 from models.encoder import OnnxEncoder
 from models.export import check_parity, choose_variant, export_onnx, variant_rows
 from models.lexical import Lexicon
-from pipelines.config import CONFIGS, ExportConfig
+from pipelines.config import ExportConfig
 from pipelines.prepared import Prepared, load_prepared
 from pipelines.tracking import Run
 from pipelines.train import dev_scores, load_trained, model_inputs
@@ -27,7 +26,7 @@ def run(config: ExportConfig, folder: Path, workspace: Workspace, tracker: Run) 
     trained = workspace.require("train")
     model, input_format = load_trained(trained)
     prepared = load_prepared(workspace.require("prepare"))
-    labels = load_domain(CONFIGS / "domain").labels
+    labels = prepared.labels
     for name in ("tokenizer.json", "lexicon.json", "input_format.json"):
         shutil.copyfile(trained / name, folder / name)
     dev = prepared.messages["dev"][: config.dev_rows]

@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from models.domain import load_domain
 from models.encoder import OnnxEncoder
 from models.inputs import InputFormat
 from models.retrieval import FaqIndex
-from pipelines.config import CONFIGS, IndexConfig
+from pipelines.config import IndexConfig
 from pipelines.prepared import load_prepared
 from pipelines.tracking import Run
 from pipelines.workspace import Workspace
@@ -18,10 +17,11 @@ from pipelines.workspace import Workspace
 
 def run(config: IndexConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
     """Writes faq/ into the folder: questions and similar questions only, never answers."""
-    entries = load_prepared(workspace.require("prepare")).entries
+    prepared = load_prepared(workspace.require("prepare"))
+    entries = prepared.entries
     encoder = open_encoder(workspace, threads=config.threads)
     vectors = encoder.encode([question for entry in entries for question in entry.questions]).vector
-    index = FaqIndex.fit(entries, vectors, load_domain(CONFIGS / "domain").labels.intents)
+    index = FaqIndex.fit(entries, vectors, prepared.labels.intents)
     index.save(folder / "faq")
     tracker.metrics({"faq_entries": len(entries), "faq_vectors": len(vectors)})
     return {"entries": len(entries), "vectors": len(vectors)}

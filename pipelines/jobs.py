@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from models.domain import LABEL_FILES
 from pipelines.config import CONFIG_TYPES, CONFIGS, config_hash, load_config
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit
@@ -33,7 +34,7 @@ def run_step(
     config = load_config(CONFIG_TYPES[name], config_path or CONFIGS / f"{name}.yaml", list(overrides))
     values = config.model_dump(mode="json")
     upstream = [workspace.facts(step)["fingerprint"] for step in _UPSTREAM[name]]
-    mark = fingerprint(name, values, _inputs(config), upstream)
+    mark = fingerprint(name, values, _inputs(name, config), upstream)
     if workspace.is_fresh(name, mark) and not force:
         console.print(f"[dim]{name}: inputs did not change, skipped[/dim]")
         return False
@@ -67,6 +68,10 @@ def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool 
         run_step(name, workspace, overrides=own, force=force)
 
 
-def _inputs(config: BaseModel) -> list[Path]:
-    """The files that a configuration names; the cache and the like are no inputs."""
-    return [value for name, value in config if isinstance(value, Path) and name != "cache"]
+def _inputs(step: str, config: BaseModel) -> list[Path]:
+    """The files that a configuration names; the cache and the like are no inputs, and of the domain pack `prepare` takes the labels."""
+    paths: list[Path] = []
+    for name, value in config:
+        if isinstance(value, Path) and name != "cache":
+            paths += [value / file for file in LABEL_FILES] if (step, name) == ("prepare", "domain") else [value]
+    return paths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from pipelines.workspace import Workspace, tree_hash
 
 
 def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:  # noqa: ARG001 - all jobs look alike
-    """Writes dialogues/, faq.jsonl, faq_queries.jsonl, out_of_scope.jsonl and report.json into the folder."""
+    """Writes dialogues/, labels.json, faq.jsonl, faq_queries.jsonl, out_of_scope.jsonl and report.json into the folder."""
     disable_progress_bars()
     labels = load_domain(config.domain).labels
+    (folder / "labels.json").write_text(json.dumps(asdict(labels), ensure_ascii=False), encoding="utf-8")
     read = read_dialogues(config.dialogues, labels, on_bad_row=config.on_bad_row)
     dialogues = drop_copies([_clean(dialogue) for dialogue in read])
     splits = split_dialogues(dialogues, fractions=config.fractions, seed=config.seed, threshold=config.near_duplicate)

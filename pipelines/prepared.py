@@ -10,7 +10,7 @@ from typing import Any
 from datasets import DatasetDict
 
 from data.knowledge import faq_entry
-from data.types import FaqEntry, Speaker, Utterance
+from data.types import FaqEntry, LabelSet, Speaker, Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,9 @@ class OutOfScopeText:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The data of all splits."""
+    """The labels and the data of all splits."""
 
+    labels: LabelSet
     messages: dict[str, list[Message]]
     entries: list[FaqEntry]
     queries: dict[str, list[FaqQuery]]
@@ -54,6 +55,7 @@ class Prepared:
 
 def load_prepared(folder: Path) -> Prepared:
     """Returns the prepared data of a folder."""
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     dataset = DatasetDict.load_from_disk(str(folder / "dialogues"))
     entries = [faq_entry(row, f"faq.jsonl:{number}") for number, row in enumerate(_lines(folder / "faq.jsonl"), 1)]
     queries: dict[str, list[FaqQuery]] = {"train": [], "dev": [], "test": []}
@@ -63,7 +65,7 @@ def load_prepared(folder: Path) -> Prepared:
     for row in _lines(folder / "out_of_scope.jsonl"):
         out_of_scope[row["split"]].append(OutOfScopeText(row["text"], row.get("kind", "")))
     messages = {name: [_message(row) for row in dataset[name]] if name in dataset else [] for name in ("train", "dev", "test")}
-    return Prepared(messages, entries, queries, out_of_scope)
+    return Prepared(LabelSet(tuple(labels["intents"]), tuple(labels["emotions"])), messages, entries, queries, out_of_scope)
 
 
 def _message(row: dict[str, Any]) -> Message:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,14 @@ from sklearn.metrics import f1_score
 
 from data.types import FaqEntry, LabelSet
 from models.base_encoder import BaseEncoder, load_base_encoder
-from models.domain import load_domain
 from models.inputs import InputFormat, context_text, message_text
 from models.lexical import Lexicon
 from models.lexical_training import best_share, fit_weights, matrix
 from models.network import CustomerServiceModel, LexicalHead
 from models.settings import TrainingSettings
 from models.training import EntryQuestions, StepReport, TrainingRow, fit, predict
-from pipelines.config import CONFIGS, TrainConfig
-from pipelines.prepared import Message, OutOfScopeText, load_prepared
+from pipelines.config import TrainConfig
+from pipelines.prepared import Message, OutOfScopeText, Prepared, load_prepared
 from pipelines.progress import progress_bar
 from pipelines.tracking import Run
 from pipelines.workspace import Workspace
@@ -39,11 +38,68 @@ _LOG_EVERY = 10  # steps between two points of the loss curves
 _MINED = 3  # confusable entries kept for each entry
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with what it needs to read text, and its scores on the dev split after each epoch."""
+
+    model: CustomerServiceModel
+    base: BaseEncoder
+    lexicon: Lexicon
+    input_format: InputFormat
+    curves: list[dict[str, float]]
+
+
 def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
-    """Writes model.safetensors, network.json, tokenizer.json, input_format.json and curves.json into the folder."""
+    """Writes model.safetensors, network.json, tokenizer.json, lexicon.json, input_format.json and curves.json into the folder."""
     prepared = load_prepared(workspace.require("prepare"))
-    labels = load_domain(CONFIGS / "domain").labels
-    settings, input_format = config.settings(), config.input.build()
+    labels, settings = prepared.labels, config.settings()
+
+    def on_epoch(scores: dict[str, float]) -> None:
+        tracker.metrics({f"dev_{name}": value for name, value in scores.items() if name != "epoch"}, step=int(scores["epoch"]))
+        logging.getLogger(__name__).info("%s", scores)
+
+    with progress_bar("train") as bar:
+
+        def on_step(report: StepReport) -> None:
+            bar.update(report.step, report.steps, f"epoch {report.epoch}  loss {sum(report.losses.values()):.3f}")
+            if report.step % _LOG_EVERY == 0:
+                tracker.metrics({f"loss_{name}": value for name, value in report.losses.items()}, step=report.step)
+
+        trained = train_model(prepared, config, on_step=on_step, on_epoch=on_epoch)
+    save_model(trained.model, str(folder / "model.safetensors"))
+    trained.lexicon.save(folder / "lexicon.json")
+    trained.base.trunk.config.save_pretrained(folder / "trunk")
+    trained.base.tokenizer.save(str(folder / "tokenizer.json"))
+    shape = {
+        "intents": len(labels.intents),
+        "emotions": len(labels.emotions),
+        "segments": trained.base.segments,
+        "dropout": settings.dropout,
+    }
+    (folder / "network.json").write_text(json.dumps(shape), encoding="utf-8")
+    (folder / "input_format.json").write_text(json.dumps(asdict(trained.input_format)), encoding="utf-8")
+    (folder / "curves.json").write_text(json.dumps(trained.curves, indent=1), encoding="utf-8")
+    tracker.artifacts(folder / "curves.json")
+    rows = len(prepared.messages["train"]) + len(prepared.out_of_scope["train"])
+    return {"label_fingerprint": labels.fingerprint, "rows": rows, "dev": trained.curves[-1] if trained.curves else {}}
+
+
+def train_model(
+    prepared: Prepared,
+    config: TrainConfig,
+    *,
+    on_step: Callable[[StepReport], None] | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> Trained:
+    """Trains on prepared data: the encoder with its heads, then the wide part, with its share chosen on the dev split.
+
+    Args:
+        prepared: Labels and data; the dev split may be empty, then the last epoch is kept.
+        config: See TrainConfig.
+        on_step: Called after every step.
+        on_epoch: Called after every epoch with its number and the scores of the encoder alone on the dev split.
+    """
+    labels, settings, input_format = prepared.labels, config.settings(), config.input.build()
     torch.set_num_threads(config.threads)
     base = load_base_encoder(config.base_encoder, cache=config.cache)
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
@@ -57,40 +113,17 @@ def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -
     def evaluate(epoch: int) -> float:
         outputs = predict(model, base.tokenizer, dev_pairs)
         scores = dev_scores(outputs[1], outputs[3], dev, labels)
-        tracker.metrics({f"dev_{name}": value for name, value in scores.items()}, step=epoch)
         curves.append({"epoch": epoch, **scores})
-        logging.getLogger(__name__).info("epoch %d: %s", epoch, scores)
+        if on_epoch is not None:
+            on_epoch(curves[-1])
         return scores["intent_macro_f1"] + scores["emotion_macro_f1"] if config.early_stopping else float(epoch)
 
-    with progress_bar("train") as bar:
-
-        def on_step(report: StepReport) -> None:
-            bar.update(report.step, report.steps, f"epoch {report.epoch}  loss {sum(report.losses.values()):.3f}")
-            if report.step % _LOG_EVERY == 0:
-                tracker.metrics({f"loss_{name}": value for name, value in report.losses.items()}, step=report.step)
-
-        fit(model, base.tokenizer, rows, entries, settings, on_step=on_step, evaluate=evaluate if dev else None)
-    lexicon, wide = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels)
-    lexicon.save(folder / "lexicon.json")
+    fit(model, base.tokenizer, rows, entries, settings, on_step=on_step, evaluate=evaluate if dev else None)
+    lexicon, shares = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels)
     if dev:
         outputs = predict(model, base.tokenizer, dev_pairs, lexicon)
-        scores = dev_scores(outputs[1], outputs[3], dev, labels)
-        tracker.metrics({f"dev_with_ngrams_{name}": value for name, value in scores.items()})
-        curves.append({"epoch": settings.epochs + 1, **scores, **wide})
-    save_model(model, str(folder / "model.safetensors"))
-    base.trunk.config.save_pretrained(folder / "trunk")
-    base.tokenizer.save(str(folder / "tokenizer.json"))
-    shape = {
-        "intents": len(labels.intents),
-        "emotions": len(labels.emotions),
-        "segments": base.segments,
-        "dropout": settings.dropout,
-    }
-    (folder / "network.json").write_text(json.dumps(shape), encoding="utf-8")
-    (folder / "input_format.json").write_text(json.dumps(asdict(input_format)), encoding="utf-8")
-    (folder / "curves.json").write_text(json.dumps(curves, indent=1), encoding="utf-8")
-    tracker.artifacts(folder / "curves.json")
-    return {"label_fingerprint": labels.fingerprint, "rows": len(rows), "dev": curves[-1] if curves else {}}
+        curves.append({"epoch": settings.epochs + 1, **dev_scores(outputs[1], outputs[3], dev, labels), **shares})
+    return Trained(model, base, lexicon, input_format, curves)
 
 
 def build_network(base: BaseEncoder, labels: LabelSet, settings: TrainingSettings) -> CustomerServiceModel:
