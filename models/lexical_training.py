@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,14 @@ def fit_weights(
     """
     features = matrix(lexicon, rows)
     weights = np.zeros((features.shape[1], targets.shape[1]), np.float32)
-    for label in range(targets.shape[1]):
+
+    def fit(label: int) -> None:
         if targets[:, label].any() and not targets[:, label].all():
             # Row 0 is in every message with weight 1, so that the intercept is a weight like the others.
-            model = LinearSVC(C=strength, fit_intercept=False).fit(features, targets[:, label])
-            weights[:, label] = model.coef_[0]
+            weights[:, label] = LinearSVC(C=strength, fit_intercept=False).fit(features, targets[:, label]).coef_[0]
+
+    with ThreadPoolExecutor(max_workers=2) as pool:  # the solver runs without Python's lock
+        list(pool.map(fit, range(targets.shape[1])))
     return weights
 
 

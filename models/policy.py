@@ -34,6 +34,7 @@ _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further sug
 _CERTAIN_INTENT = 0.95  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
+_ASK_AGAIN = 2  # the repetition at which an open question is put once more
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
 
@@ -233,8 +234,9 @@ class _Case:
                 continue
             if rule.words and not any(word in self.analysis.text.lower() for word in rule.words):
                 continue
-            if self.conversation.open_slots is not None and self.conversation.open_slots.intent == rule.intent:
-                continue  # asked already, and the reply filled nothing: do not nag
+            opened = self.conversation.open_slots
+            if opened is not None and opened.intent == rule.intent and self.repetition != _ASK_AGAIN:
+                continue  # asked already, and the reply filled nothing: do not nag, but a want that is said again is asked about again
             return OpenSlots(rule.intent, rule.slots, self._filled(rule.slots, asked=None))
         return None
 

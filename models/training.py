@@ -18,7 +18,7 @@ from models.lexical import Lexicon, pad_lexical
 from models.network import CustomerServiceModel, Outputs
 from models.settings import TrainingSettings
 
-_PROBE_ROWS = 5000  # enough for a linear probe; more would only cost time
+_PROBE_ROWS = 2500  # enough for a linear probe; more would only cost time
 _MAIN_SHARE = 0.7  # of the ranking target when a row carries several intents; the others share the rest
 
 TokenRow = tuple[list[int], list[int]]

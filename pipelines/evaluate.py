@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pipelines.report import print_report
 from pipelines.tracking import Run
 from pipelines.workspace import Workspace
 
+_CHALLENGE = "challenge"
 _SLICES: dict[str, Callable[[Message], bool]] = {
     "short (<= 6 characters)": lambda row: len(row.text) <= 6,
     "long (> 30 characters)": lambda row: len(row.text) > 30,
@@ -46,10 +48,15 @@ class Case:
     prepared: Prepared
     folder: Path
 
-    @property
+    @cached_property
     def messages(self) -> list[Message]:
-        """The test messages."""
-        return self.prepared.messages["test"]
+        """The test messages, without those that were written to be hard."""
+        return [row for row in self.prepared.messages["test"] if _CHALLENGE not in row.tags]
+
+    @cached_property
+    def challenge(self) -> list[Message]:
+        """Test messages written to be hard: calm ones with angry words, angry ones without; measured apart."""
+        return [row for row in self.prepared.messages["test"] if _CHALLENGE in row.tags]
 
 
 def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
@@ -62,6 +69,7 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     results: dict[str, Any] = {
         "intent": measure_intent(case, analyses),
         "emotion": measure_emotion(case, analyses),
+        "challenge": measure_challenge(case),
         "context": measure_context(case, analyses),
         "faq": measure_faq(case),
         "out_of_scope": measure_out_of_scope(case, analyses),
@@ -103,6 +111,7 @@ def measure_intent(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
 
 def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     """The emotion, top-1, and anger at its alert threshold, beside the baseline."""
+    case, analyses = _with_emotion(case, analyses)
     names = case.bundle.labels.emotions
     titles = [info.title for info in case.bundle.pack.emotions]
     truth = np.array([names.index(row.emotion) for row in case.messages])
@@ -125,6 +134,38 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
             is_angry, baseline_scores >= np.quantile(baseline_scores[~is_angry], 1 - alarmed[~is_angry].mean())
         ),
     }
+
+
+def measure_challenge(case: Case) -> dict[str, Any]:
+    """Emotion and intent on the messages written to be hard, by what makes them so, beside the baseline."""
+    rows = case.challenge
+    if not rows:
+        return {"n": 0}
+    emotions, train = case.bundle.labels.emotions, [row for row in case.prepared.messages["train"] if row.emotion]
+    texts = [row.text for row in rows]
+    analyses = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts, [row.history for row in rows]))
+    other = baseline.classify([row.text for row in train], [emotions.index(row.emotion) for row in train], texts)
+    found = np.array([analysis.emotion.label for analysis in analyses])
+    other_found = np.array(emotions)[other]
+    truth = np.array([row.emotion for row in rows])
+    right_intent = np.array([analysis.intent.name == row.intents[0] for analysis, row in zip(analyses, rows, strict=True)])
+    tags = [
+        tag for tag in ("calm_with_angry_words", "angry_without_angry_words", "sarcasm") if any(tag in row.tags for row in rows)
+    ]
+    kinds = {tag: np.array([tag in row.tags for row in rows]) for tag in tags}
+    return {
+        "n": len(rows), "emotion_accuracy": float(np.mean(found == truth)), "tfidf_emotion_accuracy": float(np.mean(other_found == truth)),
+        "kinds": {
+            tag: {
+                "n": int(own.sum()), "emotion_accuracy": float(np.mean((found == truth)[own])),
+                "interval": wilson_interval(int((found == truth)[own].sum()), int(own.sum())),
+                "tfidf_emotion_accuracy": float(np.mean((other_found == truth)[own])),
+                "called_angry": float(np.mean(found[own] == "angry")), "tfidf_called_angry": float(np.mean(other_found[own] == "angry")),
+                "intent_accuracy": float(np.mean(right_intent[own])),
+            }
+            for tag, own in kinds.items()
+        },
+    }  # fmt: skip
 
 
 def measure_context(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
@@ -215,16 +256,20 @@ def measure_out_of_scope(case: Case, analyses: Sequence[Analysis]) -> dict[str, 
 
 def measure_calibration(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     """ECE of intent and emotion with the band of a perfectly calibrated model, overall and by slice."""
+    felt_case, felt = _with_emotion(case, analyses)
+    top = {
+        "intent": (case, [(found.intent.name, found.intent.confidence) for found in analyses], [row.intents[0] for row in case.messages]),
+        "emotion": (
+            felt_case, [(found.emotion.label, found.emotion.confidence) for found in felt], [row.emotion for row in felt_case.messages],
+        ),
+    }  # fmt: skip
     panels, results = [], {}
-    truths = {"intent": [row.intents[0] for row in case.messages], "emotion": [row.emotion for row in case.messages]}
-    for name, truth in truths.items():
-        top = [analysis.intent if name == "intent" else analysis.emotion for analysis in analyses]
-        labels = [score.name if name == "intent" else score.label for score in top]  # type: ignore[union-attr]
-        confidence = np.array([score.confidence for score in top])
-        right = np.array(labels) == np.array(truth)
+    for name, (own, predictions, truth) in top.items():
+        confidence = np.array([score for _, score in predictions])
+        right = np.array([label for label, _ in predictions]) == np.array(truth)
         results[name] = _calibration_row(confidence, right)
         results[name]["slices"] = {
-            label: _calibration_row(confidence[rows], right[rows]) for label, rows in _slice_rows(case).items() if len(rows) >= 50
+            label: _calibration_row(confidence[rows], right[rows]) for label, rows in _slice_rows(own).items() if len(rows) >= 50
         }
         panels.append((name, confidence, right, results[name]["ece"]))
     _draw(case, lambda folder: plots.reliability(panels, folder / "reliability.png"))
@@ -257,6 +302,13 @@ def check_gates(numbers: dict[str, float], gates: dict[str, float]) -> list[dict
         {"gate": name, "at_least": least, "reached": numbers.get(name), "passed": numbers.get(name, float("-inf")) >= least}
         for name, least in gates.items()
     ]
+
+
+def _with_emotion(case: Case, analyses: Sequence[Analysis]) -> tuple[Case, list[Analysis]]:
+    """The case and the analyses of those messages whose emotion somebody labelled."""
+    rows = [number for number, row in enumerate(case.messages) if row.emotion]
+    messages = case.prepared.messages | {"test": [case.messages[number] for number in rows]}
+    return replace(case, prepared=replace(case.prepared, messages=messages)), [analyses[number] for number in rows]
 
 
 def _publish(candidate: Path, target: Path, case: Case, results: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run)
     read = read_dialogues(config.dialogues, labels, on_bad_row=config.on_bad_row)
     dialogues = drop_copies([_clean(dialogue) for dialogue in read])
     splits = split_dialogues(dialogues, fractions=config.fractions, seed=config.seed, threshold=config.near_duplicate)
-    _refuse_unlabelled(splits["train"], config.dialogues)
+    _refuse_unlabelled(splits, config.dialogues)
     splits["train"], leaked = _without_leaks(splits, config.near_duplicate)
     rows = {name: message_rows(splits[name]) for name in SPLITS}
     DatasetDict({name: Dataset.from_list(part) for name, part in rows.items() if part}).save_to_disk(str(folder / "dialogues"))
@@ -113,9 +113,16 @@ def _without_leaks(splits: dict[str, list[Dialogue]], threshold: float) -> tuple
     return kept, len(leaks)
 
 
-def _refuse_unlabelled(dialogues: Sequence[Dialogue], path: Path) -> None:
-    if not any(turn.intents for dialogue in dialogues for turn in dialogue.turns):
-        raise DataError(f"{path}: no customer turn of the training split carries an intent; label some turns, see README")
+def _refuse_unlabelled(splits: dict[str, list[Dialogue]], path: Path) -> None:
+    """Every split needs some labels of both kinds, or a later job would have nothing to learn from or to measure."""
+    for name in SPLITS:
+        turns = [turn for dialogue in splits[name] for turn in dialogue.turns if turn.intents]
+        missing = "an intent" if not turns else None if any(turn.emotion for turn in turns) else "an intent and an emotion"
+        if missing:
+            raise DataError(
+                f"{path}: no customer turn of the {name} split ({len(splits[name])} dialogues) carries {missing}; label some turns, or put "
+                "data/ecommerce/dialogues beside your logs (see README)"
+            )
 
 
 def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[str, Any]]:

@@ -51,6 +51,15 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             (f"out-of-scope recall, {kind}, {outside['in_scope_kept']:.1%} in scope kept", str(part["n"]), spread(part["recall"], part["interval"]), "")
             for kind, part in outside["kinds"].items()
         ]  # fmt: skip
+    for tag, part in results["challenge"].get("kinds", {}).items():
+        rows.append(
+            (
+                f"emotion accuracy, challenge: {tag.replace('_', ' ')}",
+                str(part["n"]),
+                spread(part["emotion_accuracy"], part["interval"]),
+                number(part["tfidf_emotion_accuracy"]),
+            )
+        )
     context = results["context"]
     if context["n"]:
         rows.append(

@@ -128,6 +128,9 @@ def train_model(
 
 def build_network(base: BaseEncoder, labels: LabelSet, settings: TrainingSettings) -> CustomerServiceModel:
     """Returns an untrained network over a base encoder."""
+    for module in base.trunk.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = settings.trunk_dropout
     return CustomerServiceModel(
         base.trunk, intents=len(labels.intents), emotions=len(labels.emotions), segments=base.segments, dropout=settings.dropout
     )

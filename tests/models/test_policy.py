@@ -360,6 +360,11 @@ def test_a_reply_that_says_nothing_is_not_asked_again(knowledge: Knowledge) -> N
     assert outcome(found, knowledge) == ("clarify", "missing_slots")
 
 
+def test_a_want_that_is_said_again_is_asked_about_once_more(knowledge: Knowledge) -> None:
+    decisions, _ = talk([analysis(LAPTOP, intents=("presale.recommendation",))] * 3, knowledge)
+    assert [decision.decision for decision in decisions] == ["clarify", "clarify", "fallback"]
+
+
 def test_an_entity_fills_a_slot_and_a_bare_word_only_the_one_asked_for(knowledge: Knowledge) -> None:
     opened = Conversation(open_slots=OpenSlots("order.change_address", ("order_id", "new_address"), {}))
     order = decided(analysis("202611180012345"), knowledge, opened)
