@@ -12,6 +12,8 @@ from transformers import PreTrainedModel
 
 from data.errors import ConfigError
 
+_NEVER = -1e4  # added to the score of a token that is not to be looked at
+
 
 class Outputs(NamedTuple):
     """What one pass gives, in the order of the ONNX graph's outputs.
@@ -32,7 +34,8 @@ class Outputs(NamedTuple):
 class CustomerServiceModel(nn.Module):
     """Reads a message (segment 0) with its context (segment 1) and gives all outputs in one pass.
 
-    Heads see the mean over the message's own tokens: context reaches them through attention, never instead of the words.
+    Heads see the message's own tokens only, as their mean and as a weighted mean of the words that matter to the task: context
+    reaches them through attention, never instead of the words.
     """
 
     center: Tensor
@@ -44,25 +47,34 @@ class CustomerServiceModel(nn.Module):
         self.trunk = trunk
         self.segments = segments
         self.dropout = nn.Dropout(dropout)
-        self.intent = nn.Linear(hidden, intents)
-        self.presence = nn.Linear(hidden, intents)
-        self.emotion = nn.Linear(hidden, emotions)
+        self.intent = nn.Linear(2 * hidden, intents)
+        self.presence = nn.Linear(2 * hidden, intents)
+        self.emotion = nn.Linear(2 * hidden, emotions)
+        # One angry word among twenty drowns in a mean. Starting from zero, both weigh all words alike.
+        # Source: Lin et al. 2017, A Structured Self-Attentive Sentence Embedding.
+        self.intent_weigher = nn.Linear(hidden, 1, bias=False)
+        self.emotion_weigher = nn.Linear(hidden, 1, bias=False)
+        nn.init.zeros_(self.intent_weigher.weight)
+        nn.init.zeros_(self.emotion_weigher.weight)
         self.projection = nn.Linear(hidden, hidden, bias=False)
         # A row carries about one intent, so that presence starts at its prior instead of at one half.
         nn.init.constant_(self.presence.bias, -math.log(max(1, intents - 1)))
         # Mean-pooled vectors of e5 share one large component; heads learn several times faster without it.
-        self.register_buffer("center", torch.zeros(hidden))
-        self.register_buffer("spread", torch.ones(hidden))
+        self.register_buffer("center", torch.zeros(3 * hidden))
+        self.register_buffer("spread", torch.ones(3 * hidden))
         self.lexical = LexicalHead(1, intents, emotions)
         # Retrieval starts from what the base encoder already knows.
         nn.init.eye_(self.projection.weight)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        """Returns the mean over each message's own tokens. Shape: (n, hidden), float32."""
+        """Returns the mean of each message's own tokens, and their weighted means for intent and emotion.
+
+        Shape: (n, 3 hidden), float32.
+        """
         arguments = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.segments > 1:
             arguments["token_type_ids"] = token_type_ids
-        return _own_mean(self.trunk(**arguments)[0].float(), attention_mask, token_type_ids)
+        return self._summaries(self.trunk(**arguments)[0].float(), attention_mask, token_type_ids)
 
     def lower(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, *, layers: int) -> Tensor:
         """Returns the hidden states after the first layers. Shape: (n, length, hidden), float32."""
@@ -78,7 +90,7 @@ class CustomerServiceModel(nn.Module):
         mask = _additive(attention_mask)
         for layer in self._stack()[1][layers:]:
             hidden = layer(hidden, mask)
-        return _own_mean(hidden.float(), attention_mask, token_type_ids)
+        return self._summaries(hidden.float(), attention_mask, token_type_ids)
 
     def freeze(self, *, layers: int, embeddings: bool) -> None:
         """Keeps the first layers, and the word embeddings if asked or if there are frozen layers, as they are."""
@@ -94,11 +106,20 @@ class CustomerServiceModel(nn.Module):
             raise ConfigError(f"frozen_layers needs a BERT-like encoder, got {type(self.trunk).__name__}; set it to 0")
         return self.trunk.embeddings, encoder.layer  # type: ignore[union-attr, return-value]
 
+    def _summaries(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        own = (attention_mask * (1 - token_type_ids)).to(hidden.dtype)
+        weights = [own / own.sum(1, keepdim=True)]
+        for weigher in (self.intent_weigher, self.emotion_weigher):
+            weights.append(torch.softmax(weigher(hidden).squeeze(-1) + (1.0 - own) * _NEVER, dim=1))
+        return torch.cat([(hidden * weight.unsqueeze(-1)).sum(1) for weight in weights], dim=1)
+
     def heads(self, pooled: Tensor) -> Outputs:
-        """Returns all outputs of pooled messages. Shape of the argument: (n, hidden), float32."""
-        vector = nn.functional.normalize(self.projection(pooled), dim=-1)
-        features = self.dropout((pooled - self.center) / self.spread)
-        return Outputs(vector, self.intent(features), self.presence(features), self.emotion(features))
+        """Returns the encoder's outputs of pooled messages. Shape of the argument: (n, 3 hidden), float32."""
+        hidden = self.projection.in_features
+        vector = nn.functional.normalize(self.projection(pooled[:, :hidden]), dim=-1)
+        mean, wanted, felt = self.dropout((pooled - self.center) / self.spread).split(hidden, dim=1)
+        wants, feels = torch.cat([mean, wanted], dim=1), torch.cat([mean, felt], dim=1)
+        return Outputs(vector, self.intent(wants), self.presence(wants), self.emotion(feels))
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, ngram_ids: Tensor, ngram_weights: Tensor
@@ -136,11 +157,6 @@ class LexicalHead(nn.Module):
         sums = (nn.functional.embedding(ids, self.weights) * weights.unsqueeze(-1)).sum(1)
         intents, emotions = sums[:, : self.intents], sums[:, self.intents :]
         return intents * self.shares[0], intents * self.shares[1], emotions * self.shares[2]
-
-
-def _own_mean(hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-    own = (attention_mask * (1 - token_type_ids)).unsqueeze(-1).to(hidden.dtype)
-    return (hidden * own).sum(1) / own.sum(1)
 
 
 def _additive(attention_mask: Tensor) -> Tensor:

@@ -214,7 +214,7 @@ class _Texts:
         self._states = self._freeze() if frozen_layers else []
 
     def pool(self, indices: Sequence[int]) -> Tensor:
-        """Returns the pooled features of some texts. Shape: (n, hidden)."""
+        """Returns the pooled features of some texts. Shape: (n, width)."""
         ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self._pad_id))
         if not self._frozen_layers:
             return self._model.pool(ids, mask, types)

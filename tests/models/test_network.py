@@ -36,7 +36,22 @@ def test_the_mean_is_over_the_messages_own_tokens() -> None:
     hidden = model.trunk(input_ids=ids, attention_mask=mask, token_type_ids=types)[0][0]
     own = int((types == 0).sum())
     assert 0 < own < len(hidden)
-    assert torch.allclose(model.pool(ids, mask, types)[0], hidden[:own].mean(0), atol=1e-6)
+    assert torch.allclose(model.pool(ids, mask, types)[0], hidden[:own].mean(0).repeat(3), atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_weighted_means_follow_their_own_weighers_and_only_own_tokens() -> None:
+    model = network()
+    ids, mask, types = batch([("退货", "客:发票")])
+    plain = model.pool(ids, mask, types)
+    nn.init.normal_(model.emotion_weigher.weight, std=5.0)
+    mean, wanted, felt = model.pool(ids, mask, types).split(32, dim=1)
+    assert torch.allclose(mean, plain[:, :32], atol=1e-6)
+    assert torch.allclose(wanted, plain[:, 32:64], atol=1e-6)
+    hidden = model.trunk(input_ids=ids, attention_mask=mask, token_type_ids=types)[0][0][: int((types == 0).sum())]
+    weights = torch.softmax(model.emotion_weigher(hidden).squeeze(-1), 0)
+    assert torch.allclose(felt[0], weights @ hidden, atol=1e-5)
+    assert not torch.allclose(felt, mean, atol=1e-3)
 
 
 @torch.no_grad()
@@ -62,7 +77,7 @@ def test_retrieval_vectors_have_unit_length_and_start_from_the_trunk() -> None:
     pooled = model.pool(*batch(PAIRS))
     vectors = model.heads(pooled).vector
     assert torch.allclose(vectors.norm(dim=1), torch.ones(len(PAIRS)), atol=1e-6)
-    assert torch.allclose(vectors, nn.functional.normalize(pooled, dim=-1), atol=1e-6)
+    assert torch.allclose(vectors, nn.functional.normalize(pooled[:, :32], dim=-1), atol=1e-6)
 
 
 @torch.no_grad()
@@ -73,11 +88,11 @@ def test_presence_starts_at_its_prior() -> None:
 
 def test_heads_see_standardised_features() -> None:
     model = network()
-    pooled = torch.randn(4, 32)
+    pooled = torch.randn(4, 96)
     with torch.no_grad():
         before = model.heads(pooled)
-        model.center.copy_(torch.full((32,), 0.5))
-        model.spread.copy_(torch.full((32,), 2.0))
+        model.center.copy_(torch.full((96,), 0.5))
+        model.spread.copy_(torch.full((96,), 2.0))
         after = model.heads(pooled * 2 + 0.5)
     for name in ("intent", "presence", "emotion"):
         assert torch.allclose(getattr(before, name), getattr(after, name), atol=1e-5), name
