@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from data.errors import KefuError
-from pipelines.jobs import run_all, run_step
+from pipelines.config import QUICK
+from pipelines.jobs import run_all, run_benchmark, run_step
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace
 
@@ -56,6 +57,18 @@ for _name in STEPS:
 def run_everything(overrides: SetOption = None, force: ForceOption = False, workspace: WorkspaceOption = Path("artifacts")) -> None:
     """Chains the jobs; an override names its job first: --set train.training.epochs=5."""
     _guard(lambda: run_all(Workspace(workspace), overrides=overrides or (), force=force))
+
+
+@app.command("benchmark", help="Measure on public sets in a folder of yours: --set folder=… (nothing is downloaded).")
+def benchmark(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small samples and one epoch, some minutes")] = False,
+    workspace: WorkspaceOption = Path("artifacts"),
+) -> None:
+    """Scores the current bundle and the training pipeline on public sets; stands beside the chain of jobs."""
+    settings = [*(QUICK if quick else ()), *(overrides or ())]
+    _guard(lambda: run_benchmark(Workspace(workspace), config_path=config, overrides=settings))
 
 
 def _guard(work: object) -> None:

@@ -132,9 +132,54 @@ class PromoteConfig(_Config):
     keep: int = Field(default=5, ge=1, description="Old bundles that are kept")
 
 
+PublicSet = Literal["cic", "jddc", "dialoguecse_jddc", "dialoguecse_ecd", "ewect", "oos"]
+TrainedSet = Literal["cic", "jddc", "ewect"]
+Baseline = Literal["frozen", "fasttext", "setfit-8", "setfit-64"]
+
+
+class TransferConfig(_Config):
+    """Scores the current bundle on sets that it was never trained on."""
+
+    enabled: bool = True
+    rows: int | None = Field(default=None, ge=1, description="At most so many rows of each measurement; null takes all")
+
+
+class BenchmarkTrainingConfig(_Config):
+    """Trains on each set's own training part and scores the result on its held-out part."""
+
+    enabled: bool = True
+    base: Path = CONFIGS / "train.yaml"
+    rows: int | None = Field(default=None, ge=1, description="At most so many training rows of any set; null takes all")
+    ewect_rows: int | None = Field(default=9000, ge=1, description="At most so many training rows of EWECT; null takes all")
+    dev_rows: int = Field(default=1000, ge=1, description="Most rows for early stopping and the share of the n-grams")
+    test_rows: int | None = Field(default=None, ge=1, description="At most so many scored rows; null takes all")
+    epochs: int | None = Field(default=None, ge=1, description="If given, for every set, whatever `overrides` says")
+    baselines: tuple[Baseline, ...] = ("frozen",)
+    overrides: dict[TrainedSet, dict[str, Any]] = Field(default_factory=dict, description="Settings over `base`, by set")
+
+
+class BenchmarkConfig(_Config):
+    """Measures on public sets that lie in a folder of the user's; nothing is downloaded."""
+
+    folder: Path | None = Field(default=None, description="Where the sets lie; there is no default")
+    sets: tuple[PublicSet, ...] | None = Field(default=None, description="Sets to use; null takes those that are there")
+    label_maps: Path = CONFIGS / "benchmark"
+    transfer: TransferConfig = TransferConfig()
+    training: BenchmarkTrainingConfig = BenchmarkTrainingConfig()
+    bootstrap: int = Field(default=1000, ge=100)
+    threads: int = Field(default=2, ge=1)
+    seed: int = 13
+
+
+# What `--quick` sets: some minutes for a look at whether all works; the figures are of samples and say so.
+QUICK = (
+    "transfer.rows=300", "training.rows=2000", "training.dev_rows=300", "training.test_rows=600", "training.epochs=1",
+    "training.baselines=[frozen]", "bootstrap=200",
+)  # fmt: skip
+
 CONFIG_TYPES: dict[str, type[_Config]] = {
     "prepare": PrepareConfig, "train": TrainConfig, "export": ExportConfig, "index": IndexConfig, "calibrate": CalibrateConfig,
-    "bundle": BundleConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig,
+    "bundle": BundleConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig, "benchmark": BenchmarkConfig,
 }  # fmt: skip
 
 Config = TypeVar("Config", bound=_Config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from models.domain import LABEL_FILES
 from pipelines.config import CONFIG_TYPES, CONFIGS, config_hash, load_config
 from pipelines.progress import console
-from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit
+from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit, replace_directory
 
 # What each step reads of the steps before it.
 _UPSTREAM: dict[str, tuple[str, ...]] = {
@@ -38,27 +38,25 @@ def run_step(
     if workspace.is_fresh(name, mark) and not force:
         console.print(f"[dim]{name}: inputs did not change, skipped[/dim]")
         return False
-    console.print(f"[bold]{name}[/bold]")
-    started = time.monotonic()
-    job = importlib.import_module(f"pipelines.{name}")
-    from pipelines.tracking import job_run
-
-    tags = {
-        "git_commit": git_commit(),
-        "fingerprint": mark,
-        "config_hash": config_hash(config),
-        "seed": str(values.get("seed", "")),
-    }
-    with job_run(name, values, root=workspace.root, tags=tags) as tracker:
-
-        def fill(folder: Path) -> dict[str, Any]:
-            facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
-            tracker.metrics({"seconds": time.monotonic() - started})
-            return {"run_id": tracker.run_id, "config_hash": config_hash(config), "config": values, **facts}
-
-        workspace.write(name, mark, fill)
-    console.print(f"[green]{name}: done in {time.monotonic() - started:.0f} s[/green]")
+    _execute(name, config, workspace, {"fingerprint": mark}, lambda fill: workspace.write(name, mark, fill))
     return True
+
+
+def run_benchmark(workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = ()) -> None:
+    """Runs the benchmark: it stands beside the chain of steps, and always measures anew.
+
+    Raises:
+        KefuError: As the job says.
+    """
+    config = load_config(CONFIG_TYPES["benchmark"], config_path or CONFIGS / "benchmark.yaml", list(overrides))
+
+    def write(fill: Callable[[Path], dict[str, Any]]) -> None:
+        def filled(folder: Path) -> None:
+            fill(folder)
+
+        replace_directory(workspace.benchmark, filled)
+
+    _execute("benchmark", config, workspace, {}, write)
 
 
 def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool = False) -> None:
@@ -66,6 +64,32 @@ def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool 
     for name in STEPS:
         own = [item.partition(".")[2] for item in overrides if item.partition(".")[0] == name]
         run_step(name, workspace, overrides=own, force=force)
+
+
+def _execute(
+    name: str,
+    config: BaseModel,
+    workspace: Workspace,
+    tags: dict[str, str],
+    write: Callable[[Callable[[Path], dict[str, Any]]], None],
+) -> None:
+    """Opens the MLflow run and lets `write` put in place the folder that the job fills."""
+    console.print(f"[bold]{name}[/bold]")
+    started = time.monotonic()
+    job = importlib.import_module(f"pipelines.{name}")
+    from pipelines.tracking import job_run
+
+    values = config.model_dump(mode="json")
+    own = {"git_commit": git_commit(), "config_hash": config_hash(config), "seed": str(values.get("seed", ""))}
+    with job_run(name, values, root=workspace.root, tags=own | tags) as tracker:
+
+        def fill(folder: Path) -> dict[str, Any]:
+            facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
+            tracker.metrics({"seconds": time.monotonic() - started})
+            return {"run_id": tracker.run_id, "config_hash": config_hash(config), "config": values, **facts}
+
+        write(fill)
+    console.print(f"[green]{name}: done in {time.monotonic() - started:.0f} s[/green]")
 
 
 def _inputs(step: str, config: BaseModel) -> list[Path]:

@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "bundles"
 
     @property
+    def benchmark(self) -> Path:
+        """Folder of the newest results on public sets."""
+        return self.root / "benchmark"
+
+    @property
     def current(self) -> Path:
         """Text file that names the bundle that is served."""
         return self.bundles / "current"
@@ -81,9 +86,14 @@ class Workspace:
             text = json.dumps({"step": name, "fingerprint": fingerprint, **facts}, ensure_ascii=False, indent=1, default=str)
             (folder / "step.json").write_text(text, encoding="utf-8")
 
-        for leftover in self.step(name).parent.glob(f".{name}-*"):  # of a run that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        write_directory(self.step(name), filled)
+        replace_directory(self.step(name), filled)
+
+
+def replace_directory(target: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a directory whole or leaves the old one, and clears away what a run that was killed left of it."""
+    for leftover in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    write_directory(target, fill)
 
 
 def fingerprint(step: str, config: dict[str, Any], inputs: Sequence[Path], upstream: Sequence[str]) -> str:
