@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from data.errors import ConfigError
 from models.inputs import InputFormat
@@ -69,13 +69,20 @@ class TrainConfig(_Config):
         """Returns the settings that `models` takes.
 
         Raises:
-            ConfigError: A name is unknown.
+            ConfigError: A name is unknown, or a value is of the wrong type.
         """
         known = {field.name for field in dataclasses.fields(TrainingSettings)}
         unknown = sorted(set(self.training) - known)
         if unknown:
             raise ConfigError(f"training.{unknown[0]} is not a setting; known are {', '.join(sorted(known))}")
-        return TrainingSettings(**self.training)
+        try:
+            return TypeAdapter(TrainingSettings).validate_python(self.training)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(
+                f"training.{name}: {first['msg']} (got {first['input']!r}); correct it in configs/train.yaml"
+            ) from error
 
 
 class ExportConfig(_Config):

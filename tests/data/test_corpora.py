@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from data.dedupe import dedupe_key, near_duplicate_pairs
 from data.knowledge import read_faq
@@ -108,6 +109,21 @@ def test_no_personal_data(turns: list[Utterance]) -> None:
     kinds = Counter(span.kind for turn in turns for span in find_pii(turn.text))
     assert kinds["bank_card"] + kinds["id_card"] == 0
     assert sum(kinds.values()) / len(turns) < 0.02
+
+
+def test_a_second_annotator_agrees(dialogues: list[Dialogue]) -> None:
+    """Rows drawn at random and labelled again by somebody who saw no label; disagreements were mended afterwards."""
+    rows = [raw for _, raw in read_json_lines(CORPUS / "agreement.jsonl")]
+    drawn = [row for row in rows if row["part"] == "random"]
+    assert len(drawn) >= 300
+    assert cohen_kappa_score([row["intents"][0] for row in drawn], [row["second_intent"] for row in drawn]) >= 0.8
+    assert cohen_kappa_score([row["emotion"] for row in drawn], [row["second_emotion"] for row in drawn]) >= 0.8
+    for part in ("calm_with_angry_words", "angry_without_angry_words"):
+        hard = [row for row in rows if row["part"] == part]
+        assert len(hard) >= 100
+        assert sum(row["emotion"] == row["second_emotion"] for row in hard) / len(hard) >= 0.9
+    ids = {f"{dialogue.dialogue_id}/{number}" for dialogue in dialogues for number in range(len(dialogue.turns))}
+    assert {row["id"] for row in rows} <= ids
 
 
 def test_no_row_nearly_equals_a_row_of_a_public_set(turns: list[Utterance], entries: list[FaqEntry]) -> None:
