@@ -15,7 +15,7 @@ from data.types import FaqEntry
 
 
 def classify(train: Sequence[str], labels: Sequence[int], test: Sequence[str]) -> NDArray[np.int64]:
-    """Returns the labels that character TF-IDF (1 to 3-grams) with a linear SVM gives the test texts."""
+    """Returns the labels that character TF-IDF (1 to 3-grams) with a linear SVM gives the test texts. Shape: (n,)."""
     model = Pipeline(
         [("tfidf", TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)), ("svm", LinearSVC(C=1.0))]
     )

@@ -89,7 +89,7 @@ class ExportConfig(_Config):
     """Exports to ONNX and chooses the quantisation."""
 
     tolerance: float = Field(default=0.01, ge=0, le=1, description="Quality that speed may cost on the dev split")
-    dev_rows: int = Field(default=400, ge=50, description="Dev messages that the choice is measured on")
+    dev_rows: int = Field(default=300, ge=50, description="Dev messages that the choice is measured on")
     dev_queries: int = Field(default=150, ge=0)
     threads: int = Field(default=2, ge=1)
 

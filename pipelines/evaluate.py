@@ -66,10 +66,11 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     case = Case(config, bundle, Analyzer(bundle), load_prepared(workspace.require("prepare")), folder)
     encoded = bundle.encoder.encode([row.text for row in case.messages], [row.history for row in case.messages])
     analyses = case.analyzer.from_encoded([row.text for row in case.messages], encoded)
+    others = _emotion_baseline(case)
     results: dict[str, Any] = {
         "intent": measure_intent(case, analyses),
-        "emotion": measure_emotion(case, analyses),
-        "challenge": measure_challenge(case),
+        "emotion": measure_emotion(case, analyses, others),
+        "challenge": measure_challenge(case, others),
         "context": measure_context(case, analyses),
         "faq": measure_faq(case),
         "out_of_scope": measure_out_of_scope(case, analyses),
@@ -109,8 +110,8 @@ def measure_intent(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     }
 
 
-def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
-    """The emotion, top-1, and anger at its alert threshold, beside the baseline."""
+def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, int]) -> dict[str, Any]:
+    """The emotion, top-1, and anger at its alert threshold, beside the baseline (its label by row id)."""
     case, analyses = _with_emotion(case, analyses)
     names = case.bundle.labels.emotions
     titles = [info.title for info in case.bundle.pack.emotions]
@@ -118,7 +119,7 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     predicted = np.array([names.index(analysis.emotion.label) for analysis in analyses])
     train = [row for row in case.prepared.messages["train"] if row.emotion]
     texts = [row.text for row in train]
-    other = baseline.classify(texts, [names.index(row.emotion) for row in train], [row.text for row in case.messages])
+    other = np.array([others[row.row_id] for row in case.messages])
     counts = confusion_matrix(truth, predicted, len(names))
     _draw(case, lambda folder: plots.confusion(counts, titles, folder / "emotion_confusion.png", title="情绪 emotion"))
     is_angry = truth == names.index("angry")
@@ -136,17 +137,15 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     }
 
 
-def measure_challenge(case: Case) -> dict[str, Any]:
+def measure_challenge(case: Case, others: dict[str, int]) -> dict[str, Any]:
     """Emotion and intent on the messages written to be hard, by what makes them so, beside the baseline."""
     rows = case.challenge
     if not rows:
         return {"n": 0}
-    emotions, train = case.bundle.labels.emotions, [row for row in case.prepared.messages["train"] if row.emotion]
     texts = [row.text for row in rows]
     analyses = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts, [row.history for row in rows]))
-    other = baseline.classify([row.text for row in train], [emotions.index(row.emotion) for row in train], texts)
     found = np.array([analysis.emotion.label for analysis in analyses])
-    other_found = np.array(emotions)[other]
+    other_found = np.array([case.bundle.labels.emotions[others[row.row_id]] for row in rows])
     truth = np.array([row.emotion for row in rows])
     right_intent = np.array([analysis.intent.name == row.intents[0] for analysis, row in zip(analyses, rows, strict=True)])
     tags = [
@@ -302,6 +301,14 @@ def check_gates(numbers: dict[str, float], gates: dict[str, float]) -> list[dict
         {"gate": name, "at_least": least, "reached": numbers.get(name), "passed": numbers.get(name, float("-inf")) >= least}
         for name, least in gates.items()
     ]
+
+
+def _emotion_baseline(case: Case) -> dict[str, int]:
+    """Returns what the baseline says of every test message, by row id."""
+    names = case.bundle.labels.emotions
+    train, test = ([row for row in case.prepared.messages[split] if row.emotion] for split in ("train", "test"))
+    found = baseline.classify([row.text for row in train], [names.index(row.emotion) for row in train], [row.text for row in test])
+    return {row.row_id: int(label) for row, label in zip(test, found, strict=True)}
 
 
 def _with_emotion(case: Case, analyses: Sequence[Analysis]) -> tuple[Case, list[Analysis]]:

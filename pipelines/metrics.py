@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 Labels = NDArray[np.int64]
 
 
 def macro_f1(truth: Labels, predicted: Labels) -> float:
     """Returns the mean of the classes' F1, over classes that occur in the truth, in [0, 1]."""
-    return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0))
+    size = int(max(truth.max(), predicted.max())) + 1
+    # Counted by hand: the bootstrap asks thousands of times, and scikit-learn's checks cost fifty times the counting.
+    hits = np.bincount(truth[truth == predicted], minlength=size)
+    wanted, said = np.bincount(truth, minlength=size), np.bincount(predicted, minlength=size)
+    occurs = wanted > 0
+    return float(np.mean(2 * hits[occurs] / (wanted + said)[occurs]))
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
