@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from data.errors import KefuError
-from pipelines.jobs import run_all, run_step
+from pipelines.jobs import run_all, run_audit, run_step
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace
 
@@ -56,6 +56,17 @@ for _name in STEPS:
 def run_everything(overrides: SetOption = None, force: ForceOption = False, workspace: WorkspaceOption = Path("artifacts")) -> None:
     """Chains the jobs; an override names its job first: --set train.training.epochs=5."""
     _guard(lambda: run_all(Workspace(workspace), overrides=overrides or (), force=force))
+
+
+@app.command("audit-labels", help="Look for doubtful labels in the training split and write a review file for a person.")
+def audit_labels(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a review file that holds corrections")] = False,
+    workspace: WorkspaceOption = Path("artifacts"),
+) -> None:
+    """Stands beside the chain of jobs; give the corrected file to `prepare` as its setting `review`."""
+    _guard(lambda: run_audit(Workspace(workspace), config_path=config, overrides=overrides or (), force=force))
 
 
 def _guard(work: object) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from models.domain import LABEL_FILES
-from pipelines.config import CONFIG_TYPES, CONFIGS, config_hash, load_config
+from pipelines.config import CONFIG_TYPES, CONFIGS, AuditConfig, config_hash, load_config
+from pipelines.corrections import refuse_filled_review
 from pipelines.progress import console
-from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit
+from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit, replace_directory
 
 # What each step reads of the steps before it.
 _UPSTREAM: dict[str, tuple[str, ...]] = {
@@ -38,26 +39,7 @@ def run_step(
     if workspace.is_fresh(name, mark) and not force:
         console.print(f"[dim]{name}: inputs did not change, skipped[/dim]")
         return False
-    console.print(f"[bold]{name}[/bold]")
-    started = time.monotonic()
-    job = importlib.import_module(f"pipelines.{name}")
-    from pipelines.tracking import job_run
-
-    tags = {
-        "git_commit": git_commit(),
-        "fingerprint": mark,
-        "config_hash": config_hash(config),
-        "seed": str(values.get("seed", "")),
-    }
-    with job_run(name, values, root=workspace.root, tags=tags) as tracker:
-
-        def fill(folder: Path) -> dict[str, Any]:
-            facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
-            tracker.metrics({"seconds": time.monotonic() - started})
-            return {"run_id": tracker.run_id, "config_hash": config_hash(config), "config": values, **facts}
-
-        workspace.write(name, mark, fill)
-    console.print(f"[green]{name}: done in {time.monotonic() - started:.0f} s[/green]")
+    _execute(name, config, workspace, {"fingerprint": mark}, lambda fill: workspace.write(name, mark, fill))
     return True
 
 
@@ -68,6 +50,32 @@ def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool 
         run_step(name, workspace, overrides=own, force=force)
 
 
+def _execute(
+    name: str,
+    config: BaseModel,
+    workspace: Workspace,
+    tags: dict[str, str],
+    write: Callable[[Callable[[Path], dict[str, Any]]], None],
+) -> None:
+    """Opens the MLflow run and lets `write` put in place the folder that the job fills."""
+    console.print(f"[bold]{name}[/bold]")
+    started = time.monotonic()
+    job = importlib.import_module(f"pipelines.{name}")
+    from pipelines.tracking import job_run
+
+    values = config.model_dump(mode="json")
+    own = {"git_commit": git_commit(), "config_hash": config_hash(config), "seed": str(values.get("seed", ""))}
+    with job_run(name, values, root=workspace.root, tags=own | tags) as tracker:
+
+        def fill(folder: Path) -> dict[str, Any]:
+            facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
+            tracker.metrics({"seconds": time.monotonic() - started})
+            return {"run_id": tracker.run_id, "config_hash": config_hash(config), "config": values, **facts}
+
+        write(fill)
+    console.print(f"[green]{name}: done in {time.monotonic() - started:.0f} s[/green]")
+
+
 def _inputs(step: str, config: BaseModel) -> list[Path]:
     """The files that a configuration names; the cache and the like are no inputs, and of the domain pack `prepare` takes the labels."""
     paths: list[Path] = []
@@ -75,3 +83,33 @@ def _inputs(step: str, config: BaseModel) -> list[Path]:
         if isinstance(value, Path) and name != "cache":
             paths += [value / file for file in LABEL_FILES] if (step, name) == ("prepare", "domain") else [value]
     return paths
+
+
+def run_audit(workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = (), force: bool = False) -> Path:
+    """Looks for doubtful labels, beside the chain of steps, and returns the folder of what it found.
+
+    Args:
+        workspace: Where `prepare` has finished.
+        config_path: configs/audit-labels.yaml by default.
+        overrides: `a.b=value` each.
+        force: Replace a review file that a person has filled in.
+
+    Raises:
+        ConfigError: `prepare` has not finished, or the review file in the folder holds corrections.
+        KefuError: As the job says.
+    """
+    config = load_config(AuditConfig, config_path or CONFIGS / "audit-labels.yaml", list(overrides))
+    folder = workspace.audit if config.benchmark is None else workspace.audit_benchmark
+    if config.benchmark is None:
+        workspace.require("prepare")
+        if not force:
+            refuse_filled_review(folder)
+
+    def write(fill: Callable[[Path], dict[str, Any]]) -> None:
+        def filled(new: Path) -> None:
+            fill(new)
+
+        replace_directory(folder, filled)
+
+    _execute("audit_labels", config, workspace, {}, write)
+    return folder

@@ -20,7 +20,7 @@ STEPS = ("prepare", "train", "export", "index", "calibrate", "bundle", "evaluate
 
 # The code whose change makes a step's artefacts stale; changes of the policy, say, need no new training.
 _CODE: dict[str, tuple[str, ...]] = {
-    "prepare": ("data/*.py", "pipelines/prepare.py"),
+    "prepare": ("data/*.py", "pipelines/prepare.py", "pipelines/corrections.py"),
     "train": ("models/base_encoder.py", "models/packed_e5.py", "models/network.py", "models/training.py", "models/settings.py", "models/inputs.py", "models/lexical.py",
               "models/lexical_training.py", "pipelines/train.py"),
     "export": ("models/export.py", "models/encoder.py", "pipelines/export.py"),
@@ -46,6 +46,16 @@ class Workspace:
     def bundles(self) -> Path:
         """Folder of the published bundles and their `current` pointer."""
         return self.root / "bundles"
+
+    @property
+    def audit(self) -> Path:
+        """Folder of the newest review file of doubtful labels."""
+        return self.root / "audit"
+
+    @property
+    def audit_benchmark(self) -> Path:
+        """Folder of what the audit reached on a public set."""
+        return self.root / "audit-benchmark"
 
     @property
     def current(self) -> Path:
@@ -81,9 +91,14 @@ class Workspace:
             text = json.dumps({"step": name, "fingerprint": fingerprint, **facts}, ensure_ascii=False, indent=1, default=str)
             (folder / "step.json").write_text(text, encoding="utf-8")
 
-        for leftover in self.step(name).parent.glob(f".{name}-*"):  # of a run that was killed
-            shutil.rmtree(leftover, ignore_errors=True)
-        write_directory(self.step(name), filled)
+        replace_directory(self.step(name), filled)
+
+
+def replace_directory(target: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a directory whole or leaves the old one, and clears away what a run that was killed left of it."""
+    for leftover in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    write_directory(target, fill)
 
 
 def fingerprint(step: str, config: dict[str, Any], inputs: Sequence[Path], upstream: Sequence[str]) -> str:
