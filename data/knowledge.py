@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 import yaml
 
 from data.errors import DataError
-from data.readers import read_csv_rows, read_json_lines, read_text
+from data.readers import read_csv_rows, read_json_lines, read_text, read_xlsx_rows
 from data.types import FaqEntry, LabelSet
 
 logger = logging.getLogger(__name__)
@@ -119,7 +118,7 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for where, row in read_csv_rows(file):
             yield where, {key: value for key, value in row.items() if value not in (None, "")}
     elif file.suffix == ".xlsx":
-        yield from _xlsx_rows(file)
+        yield from read_xlsx_rows(file)
     else:
         raise DataError(f"{file}: got a {file.suffix or 'nameless'} file, expected .yaml, .jsonl, .csv or .xlsx; convert it")
 
@@ -134,21 +133,6 @@ def _yaml_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, row in enumerate(document, start=1):
         where = f"{file}, entry {number}"
         yield where, row if isinstance(row, dict) else {"__error__": f"{where}: expected a mapping, got {row!r}; correct it"}
-
-
-def _xlsx_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    import openpyxl  # heavy, and only this reader needs it
-
-    try:
-        with closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book:
-            rows = [] if book.active is None else list(book.active.iter_rows(values_only=True))
-    except Exception as error:  # a damaged part raises whatever zipfile, the XML parser or openpyxl stumbles on
-        raise DataError(f"{file}: cannot be opened as a workbook ({error}); save it again as .xlsx") from error
-    header = [str(cell).strip() if cell is not None else "" for cell in (rows[0] if rows else ())]
-    for number, cells in enumerate(rows[1:], start=2):
-        row = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell is not None}
-        if row:
-            yield f"{file}:{number}", row
 
 
 def _text(value: object, name: str, where: str) -> str:

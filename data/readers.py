@@ -7,6 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,35 @@ def read_csv_rows(file: Path, *, required: Iterable[str] = ()) -> Iterator[tuple
             yield where, cells
     except csv.Error as error:
         raise DataError(f"{file}:{reader.line_num}: not valid CSV ({error}); correct the row") from error
+
+
+def read_xlsx_rows(file: Path, *, sheet: str | None = None, required: Iterable[str] = ()) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields (`file:row`, filled cells by column) for each row of a workbook that is not blank.
+
+    Args:
+        file: The workbook.
+        sheet: Its sheet if it has one of that name; otherwise the one that was open when it was saved.
+        required: Columns that the first row must name.
+
+    Raises:
+        DataError: The file does not exist or is no workbook, or a required column is missing.
+    """
+    import openpyxl  # heavy, and only this reader needs it
+
+    try:
+        with closing(openpyxl.load_workbook(file, read_only=True, data_only=True)) as book:
+            page = book[sheet] if sheet in book.sheetnames else book.active
+            rows = [] if page is None else list(page.iter_rows(values_only=True))
+    except Exception as error:  # a damaged part raises whatever zipfile, the XML parser or openpyxl stumbles on
+        raise DataError(f"{file}: cannot be opened as a workbook ({error}); save it again as .xlsx") from error
+    header = [str(cell).strip() if cell is not None else "" for cell in (rows[0] if rows else ())]
+    missing = set(required) - set(header)
+    if missing:
+        raise DataError(f"{file}:1: columns {', '.join(sorted(missing))} are missing; add them to the header")
+    for number, cells in enumerate(rows[1:], start=2):
+        row = {name: cell for name, cell in zip(header, cells, strict=False) if name and cell is not None}
+        if row:
+            yield f"{file}:{number}", row
 
 
 def read_text(file: Path) -> str:

@@ -17,7 +17,12 @@ _SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 def fit_weights(
-    lexicon: Lexicon, rows: Sequence[tuple[str, str]], targets: NDArray[np.bool_], *, strength: float = 1.0
+    lexicon: Lexicon,
+    rows: Sequence[tuple[str, str]],
+    targets: NDArray[np.bool_],
+    *,
+    strength: float = 1.0,
+    row_weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
     """Returns one column of weights a label. Shape: (n-grams + 1, labels), float32; row 0 holds the intercepts.
 
@@ -26,6 +31,7 @@ def fit_weights(
         rows: (message, context) as `models.inputs` made them.
         targets: Which labels each row carries. Shape: (rows, labels).
         strength: Inverse regularisation of the SVMs.
+        row_weights: How much each row counts, in [0, 1]; all alike if not given. Shape: (rows,).
     """
     features = matrix(lexicon, rows)
     weights = np.zeros((features.shape[1], targets.shape[1]), np.float32)
@@ -33,7 +39,8 @@ def fit_weights(
     def fit(label: int) -> None:
         if targets[:, label].any() and not targets[:, label].all():
             # Row 0 is in every message with weight 1, so that the intercept is a weight like the others.
-            weights[:, label] = LinearSVC(C=strength, fit_intercept=False).fit(features, targets[:, label]).coef_[0]
+            model = LinearSVC(C=strength, fit_intercept=False).fit(features, targets[:, label], sample_weight=row_weights)
+            weights[:, label] = model.coef_[0]
 
     with ThreadPoolExecutor(max_workers=2) as pool:  # the solver runs without Python's lock
         list(pool.map(fit, range(targets.shape[1])))

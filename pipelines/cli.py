@@ -10,7 +10,7 @@ import typer
 
 from data.errors import KefuError
 from pipelines.config import QUICK
-from pipelines.jobs import run_all, run_benchmark, run_step
+from pipelines.jobs import run_all, run_audit, run_benchmark, run_step
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace
 
@@ -69,6 +69,17 @@ def benchmark(
     """Scores the current bundle and the training pipeline on public sets; stands beside the chain of jobs."""
     settings = [*(QUICK if quick else ()), *(overrides or ())]
     _guard(lambda: run_benchmark(Workspace(workspace), config_path=config, overrides=settings))
+
+
+@app.command("audit-labels", help="Look for doubtful labels in the training split and write a review file for a person.")
+def audit_labels(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a review file that holds corrections")] = False,
+    workspace: WorkspaceOption = Path("artifacts"),
+) -> None:
+    """Stands beside the chain of jobs; give the corrected file to `prepare` as its setting `review`."""
+    _guard(lambda: run_audit(Workspace(workspace), config_path=config, overrides=overrides or (), force=force))
 
 
 def _guard(work: object) -> None:

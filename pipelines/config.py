@@ -37,6 +37,17 @@ class PrepareConfig(_Config):
         default=0.8, ge=0, le=1, description="Jaccard similarity of character bigrams of a near duplicate"
     )
     on_bad_row: Literal["raise", "skip"] = "raise"
+    review: Path | None = Field(
+        default=None,
+        description="Corrected review file of `audit-labels` (.xlsx or .csv), or a folder of them; the later name wins",
+    )
+    flagged: Literal["keep", "down_weight", "drop"] = Field(
+        default="keep", description="What becomes of training rows that the review file flags and nobody corrected"
+    )
+    flagged_reasons: tuple[Literal["label_error", "conflicting_duplicate", "outlier"], ...] = Field(
+        default=("label_error", "conflicting_duplicate"), description="Reasons that count as flagged; an outlier is no wrong label"
+    )
+    flagged_weight: float = Field(default=0.3, ge=0, le=1, description="Weight of a row with `flagged: down_weight`")
     seed: int = 13
 
 
@@ -178,6 +189,28 @@ class BenchmarkConfig(_Config):
     seed: int = 13
 
 
+class AuditConfig(_Config):
+    """Looks for doubtful labels in the training split; `audit` takes the fields of pipelines.label_audit.AuditSettings."""
+
+    base_encoder: str = "bundled:e5-small-zh"
+    cache: Path = Path("artifacts/cache")
+    input: InputConfig = InputConfig()
+    folds: int = Field(default=5, ge=2, description="Parts of the cross-validation")
+    filter_by: Literal["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"] = "prune_by_noise_rate"
+    min_class_rows: int = Field(default=5, ge=2, description="Intents with fewer rows are neither flagged nor suggested")
+    near_duplicate: float = Field(default=0.9, ge=0, le=1, description="Jaccard similarity from which two texts say the same")
+    neighbours: int = Field(default=5, ge=1, description="Nearest rows that tell how far a row is from everything")
+    outlier_deviations: float = Field(default=4.0, gt=0, description="Robust standard deviations that make an outlier")
+    flagged_weight: float = Field(default=0.3, ge=0, le=1, description="Weight of flagged rows in the benchmark")
+    examples: int = Field(default=3, ge=0, description="Rows of each reason that are printed")
+    benchmark: Path | None = Field(
+        default=None, description="Folder with train.jsonl, dev.jsonl and clean_dev.jsonl (text, label): measure the audit instead"
+    )
+    bootstrap: int = Field(default=1000, ge=10)
+    threads: int = Field(default=2, ge=1)
+    seed: int = 13
+
+
 # What `--quick` sets: some minutes for a look at whether all works; the figures are of samples and say so.
 QUICK = (
     "transfer.rows=300", "training.rows=2000", "training.dev_rows=300", "training.test_rows=600", "training.epochs=1",
@@ -187,6 +220,7 @@ QUICK = (
 CONFIG_TYPES: dict[str, type[_Config]] = {
     "prepare": PrepareConfig, "train": TrainConfig, "export": ExportConfig, "index": IndexConfig, "calibrate": CalibrateConfig,
     "bundle": BundleConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig, "benchmark": BenchmarkConfig,
+    "audit-labels": AuditConfig,
 }  # fmt: skip
 
 Config = TypeVar("Config", bound=_Config)

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from models.domain import LABEL_FILES
-from pipelines.config import CONFIG_TYPES, CONFIGS, config_hash, load_config
+from pipelines.config import CONFIG_TYPES, CONFIGS, AuditConfig, config_hash, load_config
+from pipelines.corrections import refuse_filled_review
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit, replace_directory
 
@@ -99,3 +100,33 @@ def _inputs(step: str, config: BaseModel) -> list[Path]:
         if isinstance(value, Path) and name != "cache":
             paths += [value / file for file in LABEL_FILES] if (step, name) == ("prepare", "domain") else [value]
     return paths
+
+
+def run_audit(workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = (), force: bool = False) -> Path:
+    """Looks for doubtful labels, beside the chain of steps, and returns the folder of what it found.
+
+    Args:
+        workspace: Where `prepare` has finished.
+        config_path: configs/audit-labels.yaml by default.
+        overrides: `a.b=value` each.
+        force: Replace a review file that a person has filled in.
+
+    Raises:
+        ConfigError: `prepare` has not finished, or the review file in the folder holds corrections.
+        KefuError: As the job says.
+    """
+    config = load_config(AuditConfig, config_path or CONFIGS / "audit-labels.yaml", list(overrides))
+    folder = workspace.audit if config.benchmark is None else workspace.audit_benchmark
+    if config.benchmark is None:
+        workspace.require("prepare")
+        if not force:
+            refuse_filled_review(folder)
+
+    def write(fill: Callable[[Path], dict[str, Any]]) -> None:
+        def filled(new: Path) -> None:
+            fill(new)
+
+        replace_directory(folder, filled)
+
+    _execute("audit_labels", config, workspace, {}, write)
+    return folder

@@ -17,10 +17,12 @@ from data.knowledge import faq_row, read_faq
 from data.masking import mask_pii
 from data.normalise import clean
 from data.readers import read_dialogues, read_json_lines
+from data.review import read_review
 from data.split import SPLITS, split_dialogues, user_texts
 from data.types import Dialogue, LabelSet, Speaker
 from models.domain import load_domain
 from pipelines.config import PrepareConfig
+from pipelines.corrections import apply_review
 from pipelines.tracking import Run
 from pipelines.workspace import Workspace, tree_hash
 
@@ -36,6 +38,7 @@ def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run)
     _refuse_unlabelled(splits, config.dialogues)
     splits["train"], leaked = _without_leaks(splits, config.near_duplicate)
     rows = {name: message_rows(splits[name]) for name in SPLITS}
+    rows["train"], reviewed = _reviewed(rows, config, labels)
     DatasetDict({name: Dataset.from_list(part) for name, part in rows.items() if part}).save_to_disk(str(folder / "dialogues"))
     entries = [entry for entry in read_faq(config.faq, labels, on_bad_row=config.on_bad_row) if entry.status == "published"]
     _write(folder / "faq.jsonl", [faq_row(entry) for entry in entries])
@@ -53,11 +56,11 @@ def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run)
         "faq_entries": len(entries), "faq_questions": sum(len(entry.questions) for entry in entries), "faq_queries": len(queries),
         "out_of_scope": len(out_of_scope), "dropped_copies": len(read) - len(dialogues), "dropped_leaking_turns": leaked,
         "masked_turns": sum("[phone]" in row["text"] or "[address]" in row["text"] for part in rows.values() for row in part),
-    }  # fmt: skip
+    } | reviewed  # fmt: skip
     (folder / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
     tracker.metrics({name: float(value) for name, value in report.items() if isinstance(value, int)})
     tracker.artifacts(folder / "report.json")
-    inputs = [config.dialogues, config.faq, *(path for path in (config.faq_queries, config.out_of_scope) if path)]
+    inputs = [config.dialogues, config.faq, *(path for path in (config.faq_queries, config.out_of_scope, config.review) if path)]
     return {"data_hashes": {str(path): tree_hash(path) for path in inputs}, "report": report}
 
 
@@ -87,7 +90,7 @@ def message_rows(dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
                     {
                         "id": f"{dialogue.dialogue_id}/{number}", "dialogue_id": dialogue.dialogue_id, "text": turn.text,
                         "history": list(history[-6:]), "intents": list(turn.intents), "emotion": turn.emotion or "",
-                        "tags": list(turn.tags), "category": dialogue.category, "channel": dialogue.channel,
+                        "tags": list(turn.tags), "category": dialogue.category, "channel": dialogue.channel, "weight": 1.0,
                     }
                 )  # fmt: skip
             history.append({"speaker": turn.speaker.value, "text": turn.text})
@@ -123,6 +126,21 @@ def _refuse_unlabelled(splits: dict[str, list[Dialogue]], path: Path) -> None:
                 f"{path}: no customer turn of the {name} split ({len(splits[name])} dialogues) carries {missing}; label some turns, or put "
                 "data/ecommerce/dialogues beside your logs (see README)"
             )
+
+
+def _reviewed(
+    rows: dict[str, list[dict[str, Any]]], config: PrepareConfig, labels: LabelSet
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Returns the training rows as a person and `flagged` leave them, and counts of what was changed."""
+    if config.review is None:
+        return rows["train"], {}
+    review = read_review(config.review, labels)
+    kept, counts = apply_review(
+        rows, review, flagged=config.flagged, reasons=config.flagged_reasons, flagged_weight=config.flagged_weight
+    )
+    if not kept:
+        raise DataError(f"{config.review}: no training row is left once its corrections are made; keep or label some turns")
+    return kept, counts
 
 
 def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[str, Any]]:

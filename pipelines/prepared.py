@@ -15,7 +15,7 @@ from data.types import FaqEntry, LabelSet, Speaker, Utterance
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A labelled customer turn with the turns before it."""
+    """A labelled customer turn with the turns before it; `weight` says how much it counts in training, in [0, 1]."""
 
     row_id: str
     text: str
@@ -24,6 +24,7 @@ class Message:
     emotion: str
     tags: tuple[str, ...]
     category: str
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,16 @@ def load_prepared(folder: Path) -> Prepared:
 
 def _message(row: dict[str, Any]) -> Message:
     history = tuple(Utterance(Speaker(turn["speaker"]), turn["text"]) for turn in row["history"])
-    return Message(row["id"], row["text"], history, tuple(row["intents"]), row["emotion"], tuple(row["tags"]), row["category"])
+    return Message(
+        row["id"],
+        row["text"],
+        history,
+        tuple(row["intents"]),
+        row["emotion"],
+        tuple(row["tags"]),
+        row["category"],
+        row.get("weight", 1.0),
+    )
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -145,9 +145,15 @@ def fit_lexical(
     carried = [row.intents for row in rows] + [(entry.intent,) for entry in entries for _ in entry.messages]
     lexicon = Lexicon.fit(pairs)
     intents = np.array([[label in own for label in range(len(labels.intents))] for own in carried])
+    counts = np.array([row.weight for row in rows] + [1.0] * (len(pairs) - len(rows)))
     felt = [row for row in rows if row.emotion >= 0]
     emotions = np.array([[label == row.emotion for label in range(len(labels.emotions))] for row in felt])
-    weights = [fit_weights(lexicon, pairs, intents), fit_weights(lexicon, [(row.message, row.context) for row in felt], emotions)]
+    weights = [
+        fit_weights(lexicon, pairs, intents, row_weights=counts),
+        fit_weights(
+            lexicon, [(row.message, row.context) for row in felt], emotions, row_weights=np.array([row.weight for row in felt])
+        ),
+    ]
     both = np.concatenate(weights, axis=1)
     shares = {"intent": 2.0, "presence": 2.0, "emotion": 2.0}
     if dev:
@@ -174,7 +180,7 @@ def training_rows(
     rows = [
         TrainingRow(
             text, context, tuple(labels.intents.index(code) for code in row.intents),
-            labels.emotions.index(row.emotion) if row.emotion else -1,
+            labels.emotions.index(row.emotion) if row.emotion else -1, row.weight,
         )
         for (text, context), row in zip(model_inputs(messages, input_format), messages, strict=True)
     ]  # fmt: skip

@@ -20,7 +20,7 @@ STEPS = ("prepare", "train", "export", "index", "calibrate", "bundle", "evaluate
 
 # The code whose change makes a step's artefacts stale; changes of the policy, say, need no new training.
 _CODE: dict[str, tuple[str, ...]] = {
-    "prepare": ("data/*.py", "pipelines/prepare.py"),
+    "prepare": ("data/*.py", "pipelines/prepare.py", "pipelines/corrections.py"),
     "train": ("models/base_encoder.py", "models/packed_e5.py", "models/network.py", "models/training.py", "models/settings.py", "models/inputs.py", "models/lexical.py",
               "models/lexical_training.py", "pipelines/train.py"),
     "export": ("models/export.py", "models/encoder.py", "pipelines/export.py"),
@@ -51,6 +51,16 @@ class Workspace:
     def benchmark(self) -> Path:
         """Folder of the newest results on public sets."""
         return self.root / "benchmark"
+
+    @property
+    def audit(self) -> Path:
+        """Folder of the newest review file of doubtful labels."""
+        return self.root / "audit"
+
+    @property
+    def audit_benchmark(self) -> Path:
+        """Folder of what the audit reached on a public set."""
+        return self.root / "audit-benchmark"
 
     @property
     def current(self) -> Path:
