@@ -17,6 +17,8 @@ class TrainingSettings:
         learning_rate: Peak rate of the trunk.
         head_learning_rate: Peak rate of the heads.
         weight_decay: AdamW's decay.
+        easy_share: Share of the rows, those with the lowest loss when last seen, that count as easy after the first epoch, in [0, 1).
+        easy_kept: Share of the easy rows that an epoch draws, each weighing as much more; 1 draws all, in (0, 1].
         warmup: Share of steps with a rising rate, in [0, 1].
         dropout: In front of the heads, in [0, 1).
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
@@ -40,6 +42,8 @@ class TrainingSettings:
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    easy_share: float = 0.5
+    easy_kept: float = 1.0
     warmup: float = 0.1
     dropout: float = 0.1
     trunk_dropout: float = 0.0

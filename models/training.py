@@ -97,21 +97,29 @@ def fit(
     objective = _Objective(texts.rows, model.intent.out_features, settings)
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
-    steps = settings.epochs * -(-len(rows) // settings.batch_size)
+    seen_losses = np.zeros(len(rows))
+    later = len(draw_rows(seen_losses, settings, random.Random(0))[0])
+    steps = -(-len(rows) // settings.batch_size) + (settings.epochs - 1) * -(-later // settings.batch_size)
     optimizer, scheduler = _optimizer(model, settings, steps)
     entry_batches = _entry_batches(entries, len(rows), settings, generator)
     autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16(settings.bfloat16))
     best_score, best_weights, step = -np.inf, None, 0
     for epoch in range(1, settings.epochs + 1):
         model.train()
-        for indices in length_buckets(texts.lengths[: len(rows)], settings.batch_size, generator):
+        chosen, importance = (
+            (list(range(len(rows))), np.ones(len(rows))) if epoch == 1 else draw_rows(seen_losses, settings, generator)
+        )
+        for places in length_buckets([texts.lengths[index] for index in chosen], settings.batch_size, generator):
+            indices = [chosen[place] for place in places]
             drawn, owners = next(entry_batches)
             with autocast:
                 pooled = texts.pool(indices)
                 if drawn:
                     pooled = torch.cat([pooled, texts.pool(drawn)])
             outputs = model.heads(pooled.float())
-            losses = objective(outputs, [texts.rows[index] for index in (*indices, *drawn)])
+            weights = np.concatenate([importance[places], np.ones(len(drawn))])
+            losses, by_row = objective(outputs, [texts.rows[index] for index in (*indices, *drawn)], weights)
+            seen_losses[indices] = by_row[: len(indices)]
             if drawn:
                 vectors = outputs.vector[len(indices) :]
                 losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature)
@@ -182,6 +190,25 @@ def length_buckets(lengths: Sequence[int], size: int, generator: random.Random) 
     return batches
 
 
+def draw_rows(
+    seen_losses: NDArray[np.float64], settings: TrainingSettings, generator: random.Random
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Returns (rows of an epoch, their importance): all hard ones, and some of the easy ones, weighing more so that nothing shifts.
+
+    Args:
+        seen_losses: Each row's loss when it was last seen. Shape: (rows,).
+        settings: `easy_share` and `easy_kept` are read.
+        generator: Draws the easy rows.
+
+    Source: Katharopoulos & Fleuret 2018, Not All Samples Are Created Equal (importance sampling by loss).
+    """
+    order = np.argsort(seen_losses, kind="stable")
+    easy, hard = np.split(order, [int(len(order) * settings.easy_share)])
+    kept = generator.sample(easy.tolist(), round(len(easy) * settings.easy_kept))
+    importance = np.concatenate([np.ones(len(hard)), np.full(len(kept), len(easy) / max(1, len(kept)))])
+    return [*hard.tolist(), *kept], importance
+
+
 def contrastive_loss(vectors: Tensor, owners: Sequence[int], temperature: float) -> Tensor:
     """Returns InfoNCE over questions that come in pairs of one entry: each finds its partner among all of the step.
 
@@ -248,21 +275,30 @@ class _Objective:
         self.intents = intents
         self.settings = settings
 
-    def __call__(self, outputs: Outputs, rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
+    def __call__(
+        self, outputs: Outputs, rows: Sequence[TrainingRow], importance: NDArray[np.float64] | None = None
+    ) -> tuple[dict[str, Tensor], NDArray[np.float32]]:
+        """Returns (the losses by task, each row's loss over all tasks before it is weighed)."""
         ranking, presence = self._targets(rows)
         weights = torch.tensor([row.weight for row in rows])
-        in_scope = weights * torch.tensor([float(bool(row.intents)) for row in rows])
+        if importance is not None:
+            weights = weights * torch.from_numpy(importance).float()
+        has_intent = torch.tensor([float(bool(row.intents)) for row in rows])
         emotions = torch.tensor([row.emotion for row in rows])
-        felt = weights * (emotions >= 0)
+        in_scope, felt = weights * has_intent, weights * (emotions >= 0)
         smoothing = self.settings.label_smoothing
         present = nn.functional.binary_cross_entropy_with_logits(outputs.presence, presence, reduction="none").sum(1)
         ranked = nn.functional.cross_entropy(outputs.intent + self.prior, ranking, label_smoothing=smoothing, reduction="none")
         emotion = nn.functional.cross_entropy(outputs.emotion, emotions.clamp_min(0), label_smoothing=smoothing, reduction="none")
-        return {
+        losses = {
             "presence": self.settings.presence_weight * (present * weights).sum() / weights.sum().clamp_min(1e-6),
             "intent": (ranked * in_scope).sum() / in_scope.sum().clamp_min(1e-6),
             "emotion": self.settings.emotion_weight * (emotion * felt).sum() / felt.sum().clamp_min(1e-6),
         }
+        by_row = (
+            self.settings.presence_weight * present + ranked * has_intent + self.settings.emotion_weight * emotion * (emotions >= 0)
+        )
+        return losses, np.asarray(by_row.detach().numpy(), np.float32)
 
     def _targets(self, rows: Sequence[TrainingRow]) -> tuple[Tensor, Tensor]:
         ranking = torch.zeros(len(rows), self.intents)
@@ -295,7 +331,7 @@ def _probe(
     model.train()
     for _ in range(settings.probe_steps):
         chosen = generator.sample(range(len(sample)), min(256, len(sample)))
-        losses = objective(model.heads(features[chosen]), [texts.rows[sample[place]] for place in chosen])
+        losses, _ = objective(model.heads(features[chosen]), [texts.rows[sample[place]] for place in chosen])
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

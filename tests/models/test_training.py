@@ -23,6 +23,7 @@ from models.training import (
     _Objective,
     _Texts,
     contrastive_loss,
+    draw_rows,
     fit,
     length_buckets,
     predict,
@@ -104,6 +105,39 @@ def test_questions_come_in_pairs_with_their_neighbours() -> None:
     assert next(_entry_batches((), 100, SETTINGS, random.Random(0))) == ([], [])
 
 
+def test_easy_rows_are_drawn_less_often_and_weigh_more() -> None:
+    losses = np.arange(100.0)
+    settings = TrainingSettings(easy_share=0.6, easy_kept=0.25)
+    rows, importance = draw_rows(losses, settings, random.Random(1))
+    assert set(range(60, 100)) <= set(rows)
+    assert len(rows) == len(set(rows)) == 55
+    assert importance[:40] == pytest.approx(1.0)
+    assert importance[40:] == pytest.approx(4.0)
+    assert importance.sum() == pytest.approx(100.0), "in expectation the epoch is the whole one"
+    assert rows != draw_rows(losses, settings, random.Random(2))[0]
+
+
+def test_all_rows_are_drawn_by_default() -> None:
+    rows, importance = draw_rows(np.zeros(7), TrainingSettings(), random.Random(1))
+    assert sorted(rows) == list(range(7))
+    assert importance == pytest.approx(1.0)
+
+
+def test_importance_scales_a_rows_say() -> None:
+    rows = [TrainingRow("", "", (0,), 0), TrainingRow("", "", (1,), 1)]
+    outputs = Outputs(torch.zeros(2, 4), torch.tensor([[4.0, 0, 0], [4.0, 0, 0]]), torch.zeros(2, 3), torch.zeros(2, 2))
+    settings = TrainingSettings(label_smoothing=0.0)
+    (right, wrong), by_row = (
+        [
+            _Objective(rows, 3, settings)(outputs, rows, np.array(weights))[0]["intent"].item()
+            for weights in ([3.0, 1.0], [1.0, 3.0])
+        ],
+        _Objective(rows, 3, settings)(outputs, rows)[1],
+    )
+    assert wrong > right
+    assert by_row[1] > by_row[0]
+
+
 def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
     """Returns the losses of rows whose outputs are all the same: intents 2, 1, 0 and emotions 1, 0."""
     outputs = Outputs(
@@ -111,7 +145,7 @@ def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
         torch.tensor([[1.0, 0.0]] * len(rows)),
     )  # fmt: skip
     settings = replace(SETTINGS, presence_weight=1.0, emotion_weight=1.0, **changes)  # type: ignore[arg-type]
-    return {name: value.item() for name, value in _Objective(rows, 3, settings)(outputs, rows).items()}
+    return {name: value.item() for name, value in _Objective(rows, 3, settings)(outputs, rows)[0].items()}
 
 
 RANKED = [value - math.log(math.exp(2) + math.exp(1) + 1) for value in (2, 1, 0)]
