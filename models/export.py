@@ -62,13 +62,14 @@ def export_onnx(model: CustomerServiceModel, path: Path) -> None:
 
 
 def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
-    """Writes a dynamic int8 graph, weights per channel; with `keep_ffn_output` the FFN's second product stays float32."""
-    excluded = []
+    """Writes a dynamic int8 graph, weights per channel; with `keep_ffn_output` the FFN's second product stays float32.
+
+    What comes after the trunk stays float32 always: it runs once a message, costs nothing, and decides a softmax or a ranking.
+    """
+    products = [node.name for node in onnx.load(source, load_external_data=False).graph.node if node.op_type == "MatMul"]
+    excluded = [name for name in products if "weigher" in name or "/projection" in name]
     if keep_ffn_output:
-        excluded = [
-            node.name for node in onnx.load(source, load_external_data=False).graph.node
-            if node.op_type == "MatMul" and "/output/dense" in node.name and "attention" not in node.name
-        ]  # fmt: skip
+        excluded += [name for name in products if "/output/dense" in name and "attention" not in name]
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises, on the root logger, an optimiser that breaks it
     quantize_dynamic(
         source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,
@@ -126,20 +127,22 @@ def choose_variant(
         threads: Rows encoded at once while measuring quality.
     """
     files = {"fp32": fp32, "int8": workplace / "int8.onnx", "int8_ffn_fp32": workplace / "int8_ffn_fp32.onnx"}
+
+    def measured(name: str) -> Variant:
+        quality = measure(OnnxEncoder(files[name], tokenizer, lexicon, input_format, threads=threads))
+        milliseconds = _median_milliseconds(OnnxEncoder(files[name], tokenizer, lexicon, input_format))
+        return Variant(name, files[name].stat().st_size / 1e6, milliseconds, quality)
+
+    def is_good(variant: Variant) -> bool:
+        return all(variant.quality[key] >= reference.quality[key] - tolerance for key in reference.quality)
+
+    reference = measured("fp32")
     quantise(fp32, files["int8"], keep_ffn_output=False)
-    quantise(fp32, files["int8_ffn_fp32"], keep_ffn_output=True)
-    variants = []
-    for name, file in files.items():
-        encoder = OnnxEncoder(file, tokenizer, lexicon, input_format, threads=threads)
-        quality = measure(encoder)
-        milliseconds = _median_milliseconds(OnnxEncoder(file, tokenizer, lexicon, input_format))
-        variants.append(Variant(name, file.stat().st_size / 1e6, milliseconds, quality))
-    reference = variants[0].quality
-    good = [
-        variant for variant in variants
-        if all(variant.quality[key] >= reference[key] - tolerance for key in reference)
-    ]  # fmt: skip
-    chosen = min(good, key=lambda variant: variant.milliseconds)
+    variants = [reference, measured("int8")]
+    if not is_good(variants[1]):  # between the two in speed and in quality, so that it is only of use where int8 loses too much
+        quantise(fp32, files["int8_ffn_fp32"], keep_ffn_output=True)
+        variants.append(measured("int8_ffn_fp32"))
+    chosen = min(filter(is_good, variants), key=lambda variant: variant.milliseconds)
     return files[chosen.name], sorted(variants, key=lambda variant: variant.name != chosen.name)
 
 

@@ -39,7 +39,9 @@ def fit_weights(
     def fit(label: int) -> None:
         if targets[:, label].any() and not targets[:, label].all():
             # Row 0 is in every message with weight 1, so that the intercept is a weight like the others.
-            model = LinearSVC(C=strength, fit_intercept=False).fit(features, targets[:, label], sample_weight=row_weights)
+            model = LinearSVC(C=strength, fit_intercept=False, random_state=0).fit(
+                features, targets[:, label], sample_weight=row_weights
+            )
             weights[:, label] = model.coef_[0]
 
     with ThreadPoolExecutor(max_workers=2) as pool:  # the solver runs without Python's lock

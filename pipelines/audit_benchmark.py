@@ -205,7 +205,9 @@ def _scores(truth: Labels, predicted: Labels, reference: Labels, config: AuditCo
 
 
 def _svm(train: csr_matrix, labels: Labels, weights: NDArray[np.float32], test: csr_matrix) -> Labels:
-    return np.asarray(LinearSVC(C=1.0, fit_intercept=False).fit(train, labels, sample_weight=weights).predict(test), np.int64)
+    return np.asarray(
+        LinearSVC(C=1.0, fit_intercept=False, random_state=0).fit(train, labels, sample_weight=weights).predict(test), np.int64
+    )
 
 
 def _regression(train: NDArray[np.float32], labels: Labels, weights: NDArray[np.float32], test: NDArray[np.float32]) -> Labels:

@@ -17,7 +17,10 @@ from data.types import FaqEntry
 def classify(train: Sequence[str], labels: Sequence[int], test: Sequence[str]) -> NDArray[np.int64]:
     """Returns the labels that character TF-IDF (1 to 3-grams) with a linear SVM gives the test texts. Shape: (n,)."""
     model = Pipeline(
-        [("tfidf", TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)), ("svm", LinearSVC(C=1.0))]
+        [
+            ("tfidf", TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)),
+            ("svm", LinearSVC(C=1.0, random_state=0)),
+        ]
     )
     model.fit([for_model(text) for text in train], labels)
     return np.asarray(model.predict([for_model(text) for text in test]), np.int64)
@@ -26,7 +29,7 @@ def classify(train: Sequence[str], labels: Sequence[int], test: Sequence[str]) -
 def anger_scores(train: Sequence[str], angry: Sequence[bool], test: Sequence[str]) -> NDArray[np.float64]:
     """Returns how angry the same baseline finds the test texts; a score, not a probability. Shape: (n,)."""
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
-    model = LinearSVC(C=1.0).fit(vectorizer.fit_transform([for_model(text) for text in train]), angry)
+    model = LinearSVC(C=1.0, random_state=0).fit(vectorizer.fit_transform([for_model(text) for text in train]), angry)
     return np.asarray(model.decision_function(vectorizer.transform([for_model(text) for text in test])), np.float64)
 
 

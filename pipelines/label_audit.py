@@ -226,7 +226,7 @@ def _svm_scores(train: csr_matrix, labels: Labels, held: csr_matrix, count: int)
     if len(known) == 1:
         return np.zeros((held.shape[0], count), np.float32)
     # Column 0 of the n-grams is 1 in every row: the intercept.
-    margins = LinearSVC(C=1.0, fit_intercept=False).fit(train, labels).decision_function(held)
+    margins = LinearSVC(C=1.0, fit_intercept=False, random_state=0).fit(train, labels).decision_function(held)
     if margins.ndim == 1:
         margins = np.stack([-margins, margins], axis=1)
     scores = np.full((held.shape[0], count), margins.min(), np.float32)

@@ -97,7 +97,8 @@ def train_model(
         prepared: Labels and data; the dev split may be empty, then the last epoch is kept.
         config: See TrainConfig.
         on_step: Called after every step.
-        on_epoch: Called after every epoch with its number and the scores of the encoder alone on the dev split.
+        on_epoch: Called with the number of an epoch and scores on the dev split: with early stopping after each epoch (the encoder
+            alone), and at the end (with the wide part).
     """
     labels, settings, input_format = prepared.labels, config.settings(), config.input.build()
     torch.set_num_threads(config.threads)
@@ -116,13 +117,22 @@ def train_model(
         curves.append({"epoch": epoch, **scores})
         if on_epoch is not None:
             on_epoch(curves[-1])
-        return scores["intent_macro_f1"] + scores["emotion_macro_f1"] if config.early_stopping else float(epoch)
+        return scores["intent_macro_f1"] + scores["emotion_macro_f1"]
 
-    fit(model, base.tokenizer, rows, entries, settings, on_step=on_step, evaluate=evaluate if dev else None)
-    lexicon, shares = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels)
-    if dev:
-        outputs = predict(model, base.tokenizer, dev_pairs, lexicon)
-        curves.append({"epoch": settings.epochs + 1, **dev_scores(outputs[1], outputs[3], dev, labels), **shares})
+    fit(
+        model,
+        base.tokenizer,
+        rows,
+        entries,
+        settings,
+        on_step=on_step,
+        evaluate=evaluate if dev and config.early_stopping else None,
+    )
+    lexicon, scores = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels)
+    if scores:
+        curves.append({"epoch": settings.epochs, **scores})
+        if on_epoch is not None:
+            on_epoch(curves[-1])
     return Trained(model, base, lexicon, input_format, curves)
 
 
@@ -140,7 +150,11 @@ def fit_lexical(
     model: CustomerServiceModel, base: BaseEncoder, rows: Sequence[TrainingRow], entries: Sequence[EntryQuestions],
     dev: Sequence[Message], dev_pairs: Sequence[tuple[str, str]], labels: LabelSet,
 ) -> tuple[Lexicon, dict[str, float]]:  # fmt: skip
-    """Fits the network's wide part on the training rows, and its share of each output on the dev split."""
+    """Fits the network's wide part on the training rows, and its share of each output on the dev split.
+
+    Returns:
+        The n-grams, and the whole network's scores on the dev split with the shares; empty without one.
+    """
     pairs = [(row.message, row.context) for row in rows] + [(text, "") for entry in entries for text in entry.messages]
     carried = [row.intents for row in rows] + [(entry.intent,) for entry in entries for _ in entry.messages]
     lexicon = Lexicon.fit(pairs)
@@ -155,7 +169,7 @@ def fit_lexical(
         ),
     ]
     both = np.concatenate(weights, axis=1)
-    shares = {"intent": 2.0, "presence": 2.0, "emotion": 2.0}
+    shares, scores = {"intent": 6.0, "presence": 6.0, "emotion": 3.0}, {}
     if dev:
         deep, wide = predict(model, base.tokenizer, dev_pairs), np.asarray(matrix(lexicon, dev_pairs) @ both)
         count = len(labels.intents)
@@ -164,8 +178,14 @@ def fit_lexical(
         known = [number for number, row in enumerate(dev) if row.emotion]
         truth = np.array([labels.emotions.index(dev[number].emotion) for number in known])
         shares["emotion"] = best_share(deep[3][known], wide[known, count:], truth)
+        scores = dev_scores(
+            np.float32(deep[1] + shares["intent"] * wide[:, :count]),
+            np.float32(deep[3] + shares["emotion"] * wide[:, count:]),
+            dev,
+            labels,
+        ) | {f"share_{name}": value for name, value in shares.items()}
     model.lexical.set(torch.from_numpy(both), list(shares.values()))
-    return lexicon, {f"share_{name}": value for name, value in shares.items()}
+    return lexicon, scores
 
 
 def model_inputs(messages: Sequence[Message], input_format: InputFormat) -> list[tuple[str, str]]:

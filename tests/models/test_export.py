@@ -133,12 +133,13 @@ def test_the_fastest_that_is_good_enough_is_chosen(
     path, variants = chosen(folder, tmp_path, lambda _: {"other": 1.0, "intent": next(quality)}, tolerance)
     assert path == (folder / "model.onnx" if name == "fp32" else tmp_path / f"{name}.onnx")
     assert variants[0].name == name
-    assert {variant.name for variant in variants} == {"fp32", "int8", "int8_ffn_fp32"}
+    between = qualities[1] < qualities[0] - tolerance  # the one in between is made only where int8 loses too much
+    assert {variant.name for variant in variants} == {"fp32", "int8"} | ({"int8_ffn_fp32"} if between else set())
     assert variant_rows(variants)[0] == {
         "name": name, "megabytes": pytest.approx(path.stat().st_size / 1e6), "milliseconds": variants[0].milliseconds,
         "quality": variants[0].quality, "chosen": True,
     }  # fmt: skip
-    assert [row["chosen"] for row in variant_rows(variants)] == [True, False, False]
+    assert [row["chosen"] for row in variant_rows(variants)] == [True] + [False] * (len(variants) - 1)
 
 
 def test_each_graph_is_measured_itself(folder: Path, tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_each_graph_is_measured_itself(folder: Path, tmp_path: Path) -> None:
 
     def measure(encoder: OnnxEncoder) -> dict[str, float]:
         vectors.append(encoder.encode_prepared(PAIRS).vector)
-        return {"intent": 1.0}
+        return {"intent": 1.0 if len(vectors) == 1 else 0.5}
 
     _, variants = chosen(folder, tmp_path, measure, 0.0)
     assert all(variant.milliseconds > 0 for variant in variants)
