@@ -171,19 +171,17 @@ def fit_lexical(
     both = np.concatenate(weights, axis=1)
     shares, scores = {"intent": 6.0, "presence": 6.0, "emotion": 3.0}, {}
     if dev:
-        deep, wide = predict(model, base.tokenizer, dev_pairs), np.asarray(matrix(lexicon, dev_pairs) @ both)
+        deep = predict(model, base.tokenizer, dev_pairs)
+        wide: NDArray[np.float32] = np.asarray(matrix(lexicon, dev_pairs) @ both, np.float32)
         count = len(labels.intents)
         shares["intent"] = best_share(deep[1], wide[:, :count], np.array([labels.intents.index(row.intents[0]) for row in dev]))
         shares["presence"] = shares["intent"]
         known = [number for number, row in enumerate(dev) if row.emotion]
         truth = np.array([labels.emotions.index(dev[number].emotion) for number in known])
         shares["emotion"] = best_share(deep[3][known], wide[known, count:], truth)
-        scores = dev_scores(
-            np.float32(deep[1] + shares["intent"] * wide[:, :count]),
-            np.float32(deep[3] + shares["emotion"] * wide[:, count:]),
-            dev,
-            labels,
-        ) | {f"share_{name}": value for name, value in shares.items()}
+        intents_said = (deep[1] + shares["intent"] * wide[:, :count]).astype(np.float32)
+        emotions_said = (deep[3] + shares["emotion"] * wide[:, count:]).astype(np.float32)
+        scores = dev_scores(intents_said, emotions_said, dev, labels) | {f"share_{name}": value for name, value in shares.items()}
     model.lexical.set(torch.from_numpy(both), list(shares.values()))
     return lexicon, scores
 
