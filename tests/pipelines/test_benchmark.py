@@ -24,7 +24,7 @@ from pipelines.benchmark.sets import FILES, Row, find_sets, read_label_map, samp
 from pipelines.benchmark.training import Task, build_task, train_configs
 from pipelines.benchmark.transfer import EWECT_READ_AS, Scorer, measure_intent, rank
 from pipelines.cli import app
-from pipelines.config import QUICK, BenchmarkConfig, load_config
+from pipelines.config import CONFIGS, QUICK, BenchmarkConfig, TrainConfig, load_config
 from pipelines.jobs import run_benchmark
 from pipelines.workspace import Workspace
 from tests.pipelines.conftest import SmallShop
@@ -273,10 +273,10 @@ def test_limits_hold_for_each_split(public: Path) -> None:
 
 
 def test_a_set_s_settings_go_over_the_base_and_epochs_over_both() -> None:
-    own = {"overrides": {"cic": {"training": {"epochs": 3, "learning_rate": 1e-5}, "input": {"context_turns": 0}}}}
+    own = {"overrides": {"cic": {"training": {"epochs": 7, "learning_rate": 1e-5}, "input": {"context_turns": 0}}}}
     found = train_configs(_config(None, training=own), ["cic", "ewect"])
-    assert (found["cic"].settings().epochs, found["cic"].settings().learning_rate, found["cic"].input.context_turns) == (3, 1e-5, 0)
-    assert found["ewect"].settings().epochs == 2
+    assert (found["cic"].settings().epochs, found["cic"].settings().learning_rate, found["cic"].input.context_turns) == (7, 1e-5, 0)
+    assert found["ewect"].settings() == load_config(TrainConfig, CONFIGS / "train.yaml").settings()
     assert train_configs(_config(None, training=own | {"epochs": 1}), ["cic"])["cic"].settings().epochs == 1
     with pytest.raises(ConfigError, match="epoch"):
         train_configs(_config(None, training={"overrides": {"cic": {"training": {"epoch": 3}}}}), ["cic"])
