@@ -42,7 +42,7 @@ class LabelledTexts:
 
     Attributes:
         texts: As in the file.
-        inputs: As the encoder reads them.
+        inputs: As the encoder reads them, without its prefix.
         labels: Numbers of the labels. Shape: (n,), int64.
         features: Frozen vectors. Shape: (n, hidden), float32.
     """
@@ -102,9 +102,9 @@ def read_set(folder: Path, config: AuditConfig) -> tuple[dict[str, LabelledTexts
     for name, rows in raw.items():
         inputs = [message_text(text, config.input.build()) for text, _ in rows]
         labels = np.array([numbers[label] for _, label in rows], np.int64)
-        parts[name] = LabelledTexts(
-            [text for text, _ in rows], inputs, labels, frozen_features(base, inputs, threads=config.threads)
-        )
+        features = frozen_features(base, inputs, threads=config.threads)
+        plain = [text.removeprefix(config.input.prefix) for text in inputs]
+        parts[name] = LabelledTexts([text for text, _ in rows], plain, labels, features)
     return parts, names
 
 

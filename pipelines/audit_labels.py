@@ -57,7 +57,7 @@ def audit_messages(messages: Sequence[Message], labels: LabelSet, config: AuditC
     contexts = [context for _, context in pairs]
     texts = [text for text, _ in pairs]
     return audit(
-        texts,
+        [text.removeprefix(config.input.prefix) for text in texts],
         [labels.intents.index(row.intents[0]) for row in messages],
         [row.row_id.rpartition("/")[0] for row in messages],
         features=frozen_features(base, texts, threads=config.threads),
@@ -72,7 +72,7 @@ def audit_settings(config: AuditConfig) -> AuditSettings:
     """Returns the settings that the audit takes."""
     return AuditSettings(
         folds=config.folds, seed=config.seed, filter_by=config.filter_by, min_class_rows=config.min_class_rows,
-        near_duplicate=config.near_duplicate, neighbours=config.neighbours, outlier_deviations=config.outlier_deviations,
+        near_duplicate=config.near_duplicate, neighbours=config.neighbours, doubt=config.doubt, outlier_share=config.outlier_share,
     )  # fmt: skip
 
 

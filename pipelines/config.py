@@ -200,7 +200,10 @@ class AuditConfig(_Config):
     min_class_rows: int = Field(default=5, ge=2, description="Intents with fewer rows are neither flagged nor suggested")
     near_duplicate: float = Field(default=0.9, ge=0, le=1, description="Jaccard similarity from which two texts say the same")
     neighbours: int = Field(default=5, ge=1, description="Nearest rows that tell how far a row is from everything")
-    outlier_deviations: float = Field(default=4.0, gt=0, description="Robust standard deviations that make an outlier")
+    doubt: float = Field(
+        default=0.5, gt=0, description="Flag only labels less likely than this share of chance; lower flags fewer rows"
+    )
+    outlier_share: float = Field(default=0.01, ge=0, le=1, description="Share of rows, the farthest, that are shown as outliers")
     flagged_weight: float = Field(default=0.3, ge=0, le=1, description="Weight of flagged rows in the benchmark")
     examples: int = Field(default=3, ge=0, description="Rows of each reason that are printed")
     benchmark: Path | None = Field(

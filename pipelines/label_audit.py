@@ -48,7 +48,10 @@ class AuditSettings:
         min_class_rows: Labels with fewer rows are neither flagged nor suggested: there is too little to judge them by.
         near_duplicate: Jaccard similarity of character bigrams from which two texts say the same, in [0, 1].
         neighbours: How many nearest rows tell how far a row is from everything.
-        outlier_deviations: Robust standard deviations below the usual nearness, from which a row is an outlier.
+        doubt: A row is flagged only where its label is less likely than this share of chance (1 / labels). Confident learning
+            alone takes every error of a weak classifier for one of the labels: with 12 % of the shipped labels planted wrong it
+            flags 34 % of the rows and is right about 28 % of them; with 0.5, 9 % and 66 %.
+        outlier_share: Share of rows, the farthest from all others, that are shown as outliers, in [0, 1].
     """
 
     folds: int = 5
@@ -57,7 +60,8 @@ class AuditSettings:
     min_class_rows: int = 5
     near_duplicate: float = 0.9
     neighbours: int = 5
-    outlier_deviations: float = 4.0
+    doubt: float = 0.5
+    outlier_share: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Audit:
         suggested: The label that the audit finds likelier than the given one; of a row without doubt, the likeliest. Shape: (n,), int64.
         label_error: Flagged by confident learning. Shape: (n,), bool.
         conflict: A copy carries another label, and this row's is not the majority's. Shape: (n,), bool.
-        outlier: Far from every other row. Shape: (n,), bool.
+        outlier: Among the farthest from every other row. Shape: (n,), bool.
         nearness: Mean cosine to the nearest other rows. Shape: (n,), float64, in [-1, 1].
     """
 
@@ -116,7 +120,7 @@ def audit(
     folds; their mix and its temperature are the two numbers that fit the given labels best.
 
     Args:
-        texts: Messages as the encoder reads them.
+        texts: Messages as the encoder reads them, but without its prefix, which would make all of them look alike.
         labels: Main label of each row, any integers.
         groups: Rows of one group (a dialogue) are never on both sides of a fold.
         features: Frozen vectors of the texts, see `frozen_features`. Shape: (n, hidden), float32.
@@ -268,7 +272,7 @@ def _doubts(
         np.searchsorted(columns, given[judged]), own_probabilities, filter_by=settings.filter_by, n_jobs=1
     )
     likeliest = allowed.argmax(1)
-    return flags & (likeliest != given), quality, likeliest
+    return flags & (likeliest != given) & (quality < settings.doubt / len(columns)), quality, likeliest
 
 
 def _conflicts(
@@ -307,7 +311,7 @@ def _copies(texts: Sequence[str], contexts: Sequence[str], threshold: float) -> 
 
 
 def _outliers(features: NDArray[np.float32], settings: AuditSettings) -> tuple[NDArray[np.float64], Mask]:
-    """Returns (mean cosine to the nearest other rows, whether it is far below the usual). Shapes: (n,) each."""
+    """Returns (mean cosine to the nearest other rows, whether it is among the lowest). Shapes: (n,) each."""
     vectors = np.ascontiguousarray(_standardised(features))
     faiss.normalize_L2(vectors)
     index = faiss.IndexFlatIP(vectors.shape[1])
@@ -318,6 +322,6 @@ def _outliers(features: NDArray[np.float32], settings: AuditSettings) -> tuple[N
     # Where a row is not among its own nearest (many exact copies), the farthest of them is dropped instead.
     cosines[np.isfinite(cosines).all(1), -1] = np.nan
     nearness = np.nanmean(cosines, axis=1).astype(np.float64)
-    middle = np.median(nearness)
-    spread = 1.4826 * np.median(np.abs(nearness - middle))  # the standard deviation of a normal distribution
-    return nearness, nearness < middle - settings.outlier_deviations * max(spread, 1e-6)
+    outlier = np.zeros(len(vectors), np.bool_)
+    outlier[np.argsort(nearness, kind="stable")[: int(len(vectors) * settings.outlier_share)]] = True
+    return nearness, outlier

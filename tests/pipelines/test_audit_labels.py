@@ -21,7 +21,7 @@ from data.errors import ConfigError, DataError, LabelError, ShapeError
 from data.review import DROP, LABEL_ERROR, ReviewRow, harmless, original, read_review, write_review
 from data.types import LabelSet
 from models.inputs import InputFormat
-from pipelines import tracking
+from pipelines import audit_labels, tracking
 from pipelines.audit_benchmark import variants
 from pipelines.config import AuditConfig
 from pipelines.corrections import apply_review
@@ -81,6 +81,13 @@ def _vectors(texts: list[str], dimension: int = 64) -> np.ndarray:
 def _audit(texts: list[str], labels: list[int], **options: Any) -> Audit:
     groups = options.pop("groups", [str(row // 2) for row in range(len(texts))])
     return audit(texts, labels, groups, features=options.pop("features", _vectors(texts)), **options)
+
+
+@pytest.fixture(autouse=True)
+def _no_store_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    # MLflow writes the store's address into the environment, where the next module's jobs would find it. Setting it first, and
+    # not deleting it, is what makes pytest put the old state back.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
 
 
 # --- finding -----------------------------------------------------------------------------------------------------------
@@ -149,6 +156,15 @@ def test_short_answers_with_different_context_are_no_copies() -> None:
     same = _audit([*texts, "好的", "好的"], [*labels, 0, 1], contexts=[*contexts, "服:要退货吗", "服:要退货吗"])
     assert apart.conflict[-2:].tolist() == [False, False]
     assert same.conflict[-2:].tolist() == [True, True]
+
+
+def test_near_copies_count_too_unless_their_contexts_differ() -> None:
+    texts, labels, _ = _rows(120, wrong=0)
+    copies = ["请问一下昨天晚上在你们店里买的那双白色鞋子什么时候发货", "请问一下昨天晚上在你们店里买的那双白色鞋子什么时候发货吗"]
+    same = _audit([*texts, *copies], [*labels, 0, 1])
+    apart = _audit([*texts, *copies], [*labels, 0, 1], contexts=[*[""] * 120, "服:要退货吗", "服:要开票吗"])
+    assert same.conflict[-2:].tolist() == [True, True]
+    assert not apart.conflict.any()
 
 
 def test_a_second_label_that_fits_excuses_the_first() -> None:
@@ -334,10 +350,25 @@ def audited(small_shop: SmallShop, tmp_path_factory: pytest.TempPathFactory) -> 
     shop = SmallShop(root, (*overrides, f"prepare.dialogues={root / 'dialogues'}"))
     (root / "encoder").symlink_to(small_shop.root / "encoder")
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.setenv("MLFLOW_TRACKING_URI", "")
         run_step("prepare", shop.workspace, overrides=_own(shop))
         run_audit(shop.workspace, overrides=_audit_options(shop))
     return shop
+
+
+def test_the_prefix_of_the_encoder_makes_no_copies(audited: SmallShop, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def spy(texts: list[str], *_: Any, **__: Any) -> None:
+        seen.extend(texts)
+
+    monkeypatch.setattr(audit_labels, "audit", spy)
+    prepared = load_prepared(audited.workspace.step("prepare"))
+    config = AuditConfig(base_encoder=str(audited.root / "encoder"))
+    audit_labels.audit_messages(prepared.messages["train"][:5], prepared.labels, config)
+    assert config.input.prefix
+    assert len(seen) == 5
+    assert not any(text.startswith(config.input.prefix) for text in seen)
 
 
 def test_the_job_writes_both_files_and_one_run(audited: SmallShop) -> None:
