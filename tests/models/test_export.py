@@ -105,6 +105,12 @@ def test_quantising_leaves_out_what_it_is_told_to(folder: Path, tmp_path: Path) 
         assert (opened(folder, path).encode_prepared(PAIRS).vector * expected).sum(1) == pytest.approx(1, abs=0.02)
 
 
+def test_what_follows_the_trunk_stays_float32(folder: Path, tmp_path: Path) -> None:
+    quantise(folder / "model.onnx", tmp_path / "int8.onnx", keep_ffn_output=False)
+    plain = {node.name for node in onnx.load(tmp_path / "int8.onnx").graph.node if node.op_type == "MatMul"}
+    assert {"/intent_weigher/MatMul", "/emotion_weigher/MatMul", "/projection/MatMul"} <= plain
+
+
 def chosen(
     folder: Path, workplace: Path, measure: Callable[[OnnxEncoder], dict[str, float]], tolerance: float
 ) -> tuple[Path, list[Variant]]:
