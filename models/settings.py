@@ -17,8 +17,6 @@ class TrainingSettings:
         learning_rate: Peak rate of the trunk.
         head_learning_rate: Peak rate of the heads.
         weight_decay: AdamW's decay.
-        easy_share: Share of the rows, those with the lowest loss when last seen, that count as easy after the first epoch, in [0, 1).
-        easy_kept: Share of the easy rows that an epoch draws, each weighing as much more; 1 draws all, in (0, 1].
         warmup: Share of steps with a rising rate, in [0, 1].
         dropout: In front of the heads, in [0, 1).
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
@@ -26,6 +24,7 @@ class TrainingSettings:
         emotion_weight: Weight of the emotion loss.
         pair_weight: Weight of the contrastive loss.
         pair_temperature: Temperature of the contrastive loss.
+        pair_memory: Question vectors of earlier steps that serve as negatives.
         label_smoothing: Mass given to the other labels, in [0, 1).
         logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
         probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
@@ -42,8 +41,6 @@ class TrainingSettings:
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    easy_share: float = 0.5
-    easy_kept: float = 1.0
     warmup: float = 0.1
     dropout: float = 0.1
     trunk_dropout: float = 0.0
@@ -51,6 +48,7 @@ class TrainingSettings:
     emotion_weight: float = 1.0
     pair_weight: float = 0.5
     pair_temperature: float = 0.05
+    pair_memory: int = 0
     label_smoothing: float = 0.05
     logit_adjustment: float = 0.0
     probe_steps: int = 400

@@ -93,36 +93,19 @@ def fit(
     generator = random.Random(settings.seed)
     model.freeze(layers=settings.frozen_layers, embeddings=settings.frozen_embeddings)
     questions = [TrainingRow(message, "", (entry.intent,), -1) for entry in entries for message in entry.messages]
-    texts = _Texts(model, tokenizer, [*rows, *questions], settings.frozen_layers)
+    texts = _Texts(model, tokenizer, [*rows, *questions], settings)
     objective = _Objective(texts.rows, model.intent.out_features, settings)
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
-    seen_losses = np.zeros(len(rows))
-    later = len(draw_rows(seen_losses, settings, random.Random(0))[0])
-    steps = -(-len(rows) // settings.batch_size) + (settings.epochs - 1) * -(-later // settings.batch_size)
+    steps = settings.epochs * -(-len(rows) // settings.batch_size)
     optimizer, scheduler = _optimizer(model, settings, steps)
     entry_batches = _entry_batches(entries, len(rows), settings, generator)
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16(settings.bfloat16))
+    memory = _Memory(settings.pair_memory)
     best_score, best_weights, step = -np.inf, None, 0
     for epoch in range(1, settings.epochs + 1):
         model.train()
-        chosen, importance = (
-            (list(range(len(rows))), np.ones(len(rows))) if epoch == 1 else draw_rows(seen_losses, settings, generator)
-        )
-        for places in length_buckets([texts.lengths[index] for index in chosen], settings.batch_size, generator):
-            indices = [chosen[place] for place in places]
-            drawn, owners = next(entry_batches)
-            with autocast:
-                pooled = texts.pool(indices)
-                if drawn:
-                    pooled = torch.cat([pooled, texts.pool(drawn)])
-            outputs = model.heads(pooled.float())
-            weights = np.concatenate([importance[places], np.ones(len(drawn))])
-            losses, by_row = objective(outputs, [texts.rows[index] for index in (*indices, *drawn)], weights)
-            seen_losses[indices] = by_row[: len(indices)]
-            if drawn:
-                vectors = outputs.vector[len(indices) :]
-                losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature)
+        for indices in length_buckets(texts.lengths[: len(rows)], settings.batch_size, generator):
+            losses = _losses(model, texts, objective, indices, next(entry_batches), memory, settings)
             torch.stack(list(losses.values())).sum().backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
             optimizer.step()
@@ -190,63 +173,87 @@ def length_buckets(lengths: Sequence[int], size: int, generator: random.Random) 
     return batches
 
 
-def draw_rows(
-    seen_losses: NDArray[np.float64], settings: TrainingSettings, generator: random.Random
-) -> tuple[list[int], NDArray[np.float64]]:
-    """Returns (rows of an epoch, their importance): all hard ones, and some of the easy ones, weighing more so that nothing shifts.
-
-    Args:
-        seen_losses: Each row's loss when it was last seen. Shape: (rows,).
-        settings: `easy_share` and `easy_kept` are read.
-        generator: Draws the easy rows.
-
-    Source: Katharopoulos & Fleuret 2018, Not All Samples Are Created Equal (importance sampling by loss).
-    """
-    order = np.argsort(seen_losses, kind="stable")
-    easy, hard = np.split(order, [int(len(order) * settings.easy_share)])
-    kept = generator.sample(easy.tolist(), round(len(easy) * settings.easy_kept))
-    importance = np.concatenate([np.ones(len(hard)), np.full(len(kept), len(easy) / max(1, len(kept)))])
-    return [*hard.tolist(), *kept], importance
-
-
-def contrastive_loss(vectors: Tensor, owners: Sequence[int], temperature: float) -> Tensor:
+def contrastive_loss(
+    vectors: Tensor, owners: Sequence[int], temperature: float, memory: tuple[Tensor, Sequence[int]] | None = None
+) -> Tensor:
     """Returns InfoNCE over questions that come in pairs of one entry: each finds its partner among all of the step.
 
     Args:
         vectors: Unit vectors, partners side by side. Shape: (2 n, hidden), float32.
         owners: Entry of each vector; vectors of one's own entry are no negatives.
         temperature: Divides the cosines.
+        memory: More negatives: vectors of earlier steps, shape (m, hidden), with their entries.
 
-    Source: van den Oord et al. 2018; Henderson et al. 2017 (in-batch negatives).
+    Source: van den Oord et al. 2018; Henderson et al. 2017 (in-batch negatives); Wang et al. 2020 (cross-batch memory).
     """
+    others, names = ([], []) if memory is None else ([memory[0]], memory[1])
     count = len(owners)
-    scores = vectors @ vectors.T / temperature
-    names = torch.tensor(list(owners))
+    scores = vectors @ torch.cat([vectors, *others]).T / temperature
+    hidden = torch.tensor(list(owners))[:, None] == torch.tensor([*owners, *names])[None, :]
     partners = torch.arange(count) ^ 1
-    hidden = names[:, None] == names[None, :]
     hidden[torch.arange(count), partners] = False
     return nn.functional.cross_entropy(scores.masked_fill(hidden, -1e4), partners)
+
+
+class _Memory:
+    """Question vectors of the last steps: a step that encodes eight questions learns against hundreds at no cost."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._vectors: list[Tensor] = []
+        self._owners: list[int] = []
+
+    def extend(self, vectors: Tensor, owners: Sequence[int]) -> None:
+        """Takes the vectors of a step and forgets the oldest."""
+        self._vectors = [*self._vectors, *vectors.detach()][-self._size :] if self._size else []
+        self._owners = [*self._owners, *owners][-self._size :] if self._size else []
+
+    def negatives(self) -> tuple[Tensor, Sequence[int]] | None:
+        """Returns (vectors, entries), or None while empty."""
+        return (torch.stack(self._vectors), self._owners) if self._vectors else None
+
+
+def _losses(
+    model: CustomerServiceModel, texts: _Texts, objective: _Objective, indices: Sequence[int],
+    drawn: tuple[Sequence[int], Sequence[int]], memory: _Memory, settings: TrainingSettings,
+) -> dict[str, Tensor]:  # fmt: skip
+    """The losses by task of some messages and of questions drawn as (indices, their entries)."""
+    questions, owners = drawn
+    pooled = texts.pool(indices)
+    if questions:
+        pooled = torch.cat([pooled, texts.pool(questions)])
+    outputs = model.heads(pooled)
+    losses = objective(outputs, [texts.rows[index] for index in (*indices, *questions)])
+    if questions:
+        vectors = outputs.vector[len(indices) :]
+        losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature, memory.negatives())
+        memory.extend(vectors, owners)
+    return losses
 
 
 class _Texts:
     """All texts of a run, tokenised once; with frozen layers, their output is computed once as well."""
 
-    def __init__(self, model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[TrainingRow], frozen_layers: int) -> None:
+    def __init__(
+        self, model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[TrainingRow], settings: TrainingSettings
+    ) -> None:
         self.rows = list(rows)
         self.encoded: list[TokenRow] = [tokenise(tokenizer, row.message, row.context) for row in rows]
         self.lengths = [len(ids) for ids, _ in self.encoded]
         self._model = model
         self._pad_id = _pad_id(tokenizer)
-        self._frozen_layers = frozen_layers
-        self._states = self._freeze() if frozen_layers else []
+        self._frozen_layers = settings.frozen_layers
+        self._autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16(settings.bfloat16))
+        self._states = self._freeze() if self._frozen_layers else []
 
     def pool(self, indices: Sequence[int]) -> Tensor:
-        """Returns the pooled features of some texts. Shape: (n, width)."""
+        """Returns the pooled features of some texts. Shape: (n, width), float32."""
         ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self._pad_id))
-        if not self._frozen_layers:
-            return self._model.pool(ids, mask, types)
-        hidden = nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True).float()
-        return self._model.upper(hidden, mask, types, layers=self._frozen_layers)
+        with self._autocast:
+            if not self._frozen_layers:
+                return self._model.pool(ids, mask, types)
+            hidden = nn.utils.rnn.pad_sequence([self._states[index] for index in indices], batch_first=True).float()
+            return self._model.upper(hidden, mask, types, layers=self._frozen_layers)
 
     def by_length(self, size: int = 64) -> list[list[int]]:
         """Returns batches of indices, shortest texts first."""
@@ -275,30 +282,21 @@ class _Objective:
         self.intents = intents
         self.settings = settings
 
-    def __call__(
-        self, outputs: Outputs, rows: Sequence[TrainingRow], importance: NDArray[np.float64] | None = None
-    ) -> tuple[dict[str, Tensor], NDArray[np.float32]]:
-        """Returns (the losses by task, each row's loss over all tasks before it is weighed)."""
+    def __call__(self, outputs: Outputs, rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
         ranking, presence = self._targets(rows)
         weights = torch.tensor([row.weight for row in rows])
-        if importance is not None:
-            weights = weights * torch.from_numpy(importance).float()
-        has_intent = torch.tensor([float(bool(row.intents)) for row in rows])
         emotions = torch.tensor([row.emotion for row in rows])
-        in_scope, felt = weights * has_intent, weights * (emotions >= 0)
+        in_scope = weights * torch.tensor([float(bool(row.intents)) for row in rows])
+        felt = weights * (emotions >= 0)
         smoothing = self.settings.label_smoothing
         present = nn.functional.binary_cross_entropy_with_logits(outputs.presence, presence, reduction="none").sum(1)
         ranked = nn.functional.cross_entropy(outputs.intent + self.prior, ranking, label_smoothing=smoothing, reduction="none")
         emotion = nn.functional.cross_entropy(outputs.emotion, emotions.clamp_min(0), label_smoothing=smoothing, reduction="none")
-        losses = {
+        return {
             "presence": self.settings.presence_weight * (present * weights).sum() / weights.sum().clamp_min(1e-6),
             "intent": (ranked * in_scope).sum() / in_scope.sum().clamp_min(1e-6),
             "emotion": self.settings.emotion_weight * (emotion * felt).sum() / felt.sum().clamp_min(1e-6),
         }
-        by_row = (
-            self.settings.presence_weight * present + ranked * has_intent + self.settings.emotion_weight * emotion * (emotions >= 0)
-        )
-        return losses, np.asarray(by_row.detach().numpy(), np.float32)
 
     def _targets(self, rows: Sequence[TrainingRow]) -> tuple[Tensor, Tensor]:
         ranking = torch.zeros(len(rows), self.intents)
@@ -331,7 +329,7 @@ def _probe(
     model.train()
     for _ in range(settings.probe_steps):
         chosen = generator.sample(range(len(sample)), min(256, len(sample)))
-        losses, _ = objective(model.heads(features[chosen]), [texts.rows[sample[place]] for place in chosen])
+        losses = objective(model.heads(features[chosen]), [texts.rows[sample[place]] for place in chosen])
         torch.stack(list(losses.values())).sum().backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

@@ -42,6 +42,7 @@ def run(config: BenchmarkConfig, folder: Path, workspace: Workspace, tracker: Ru
     for name in names:
         console.print(f"[bold]  {name}[/bold]")
         results["training"][name] = measure_training(build_task(name, config, sets), config, settings[name])
+        tracker.metrics(headline(results))  # a full run takes an hour: what is measured is kept should it be stopped
     results |= {"sets": _state(sets), "config": config.model_dump(mode="json"), "headline": headline(results)}
     (folder / "results.json").write_text(json.dumps(results, ensure_ascii=False, indent=1), encoding="utf-8")
     title = f"Public sets, bundle {results['bundle']}" if results["bundle"] else "Public sets"

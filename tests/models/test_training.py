@@ -20,10 +20,10 @@ from models.training import (
     StepReport,
     TrainingRow,
     _entry_batches,
+    _Memory,
     _Objective,
     _Texts,
     contrastive_loss,
-    draw_rows,
     fit,
     length_buckets,
     predict,
@@ -88,6 +88,35 @@ def test_near_partners_cost_less_than_far_ones() -> None:
     assert contrastive_loss(right, [0, 0, 1, 1], 0.1) < 1e-3 < 5 < contrastive_loss(wrong, [0, 0, 1, 1], 0.1)
 
 
+def test_vectors_of_earlier_steps_are_negatives_unless_they_are_of_the_same_entry() -> None:
+    generator = np.random.default_rng(4)
+    vectors = torch.nn.functional.normalize(torch.from_numpy(generator.normal(size=(7, 5)).astype(np.float32)), dim=1)
+    now, before = vectors[:4], vectors[4:]
+    got = contrastive_loss(now, [0, 0, 1, 1], 0.2, (before, [0, 2, 3])).item()
+    kept = torch.cat([now, before]) @ now.T / 0.2
+    losses = []
+    for row, partner, own in ((0, 1, {0, 1, 4}), (1, 0, {0, 1, 4}), (2, 3, {2, 3}), (3, 2, {2, 3})):
+        others = [place for place in range(7) if place not in own]
+        losses.append(torch.logsumexp(kept[[partner, *others], row], 0) - kept[partner, row])
+    assert got == pytest.approx(float(torch.stack(losses).mean()), abs=1e-4)
+
+
+def test_the_memory_forgets_the_oldest_and_holds_no_graph() -> None:
+    memory = _Memory(3)
+    assert memory.negatives() is None
+    first, second = torch.ones(2, 4, requires_grad=True), 2 * torch.ones(2, 4)
+    memory.extend(first, [0, 0])
+    memory.extend(second, [1, 1])
+    kept = memory.negatives()
+    assert kept is not None
+    assert kept[1] == [0, 1, 1]
+    assert kept[0][:, 0].tolist() == [1.0, 2.0, 2.0]
+    assert not kept[0].requires_grad
+    nothing = _Memory(0)
+    nothing.extend(second, [1, 1])
+    assert nothing.negatives() is None
+
+
 def test_questions_come_in_pairs_with_their_neighbours() -> None:
     entries = [*ENTRIES, EntryQuestions(("只有一句",), 0)]
     starts = np.cumsum([100, *(len(entry.messages) for entry in entries)])
@@ -105,39 +134,6 @@ def test_questions_come_in_pairs_with_their_neighbours() -> None:
     assert next(_entry_batches((), 100, SETTINGS, random.Random(0))) == ([], [])
 
 
-def test_easy_rows_are_drawn_less_often_and_weigh_more() -> None:
-    losses = np.arange(100.0)
-    settings = TrainingSettings(easy_share=0.6, easy_kept=0.25)
-    rows, importance = draw_rows(losses, settings, random.Random(1))
-    assert set(range(60, 100)) <= set(rows)
-    assert len(rows) == len(set(rows)) == 55
-    assert importance[:40] == pytest.approx(1.0)
-    assert importance[40:] == pytest.approx(4.0)
-    assert importance.sum() == pytest.approx(100.0), "in expectation the epoch is the whole one"
-    assert rows != draw_rows(losses, settings, random.Random(2))[0]
-
-
-def test_all_rows_are_drawn_by_default() -> None:
-    rows, importance = draw_rows(np.zeros(7), TrainingSettings(), random.Random(1))
-    assert sorted(rows) == list(range(7))
-    assert importance == pytest.approx(1.0)
-
-
-def test_importance_scales_a_rows_say() -> None:
-    rows = [TrainingRow("", "", (0,), 0), TrainingRow("", "", (1,), 1)]
-    outputs = Outputs(torch.zeros(2, 4), torch.tensor([[4.0, 0, 0], [4.0, 0, 0]]), torch.zeros(2, 3), torch.zeros(2, 2))
-    settings = TrainingSettings(label_smoothing=0.0)
-    (right, wrong), by_row = (
-        [
-            _Objective(rows, 3, settings)(outputs, rows, np.array(weights))[0]["intent"].item()
-            for weights in ([3.0, 1.0], [1.0, 3.0])
-        ],
-        _Objective(rows, 3, settings)(outputs, rows)[1],
-    )
-    assert wrong > right
-    assert by_row[1] > by_row[0]
-
-
 def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
     """Returns the losses of rows whose outputs are all the same: intents 2, 1, 0 and emotions 1, 0."""
     outputs = Outputs(
@@ -145,7 +141,7 @@ def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
         torch.tensor([[1.0, 0.0]] * len(rows)),
     )  # fmt: skip
     settings = replace(SETTINGS, presence_weight=1.0, emotion_weight=1.0, **changes)  # type: ignore[arg-type]
-    return {name: value.item() for name, value in _Objective(rows, 3, settings)(outputs, rows)[0].items()}
+    return {name: value.item() for name, value in _Objective(rows, 3, settings)(outputs, rows).items()}
 
 
 RANKED = [value - math.log(math.exp(2) + math.exp(1) + 1) for value in (2, 1, 0)]
@@ -280,7 +276,7 @@ def test_the_probe_moves_the_heads_and_takes_the_measure_of_the_features() -> No
     assert all(torch.equal(weight, trunk[name]) for name, weight in model.trunk.named_parameters())
     with torch.no_grad():
         texts = [(row.message, "") for row in ROWS]
-        pooled = _Texts(model, TOKENIZER, ROWS, 0).pool(range(len(ROWS)))
+        pooled = _Texts(model, TOKENIZER, ROWS, replace(SETTINGS, frozen_layers=0)).pool(range(len(ROWS)))
     assert torch.allclose(model.center, pooled.mean(0), atol=1e-4)
     assert torch.allclose(model.spread, pooled.std(0).clamp_min(1e-4), atol=1e-4)
     assert predict(model, TOKENIZER, texts)[1][:, :2].argmax(1).tolist() == [0] * 7 + [1] * 7
