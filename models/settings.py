@@ -10,9 +10,10 @@ class TrainingSettings:
     """What governs a run.
 
     Attributes:
-        epochs: Passes over the messages.
+        epochs: Passes over the messages; the last one may be a part.
         batch_size: Messages a step.
         entries_per_step: FAQ entries of which two questions each join a step; 0 trains no retrieval.
+        entries_every: They join one step in so many: a question learns most among many others, and all steps would cost too much.
         neighbours_per_entry: How many of those entries are hard negatives of each one drawn.
         learning_rate: Peak rate of the trunk.
         head_learning_rate: Peak rate of the heads.
@@ -24,7 +25,6 @@ class TrainingSettings:
         emotion_weight: Weight of the emotion loss.
         pair_weight: Weight of the contrastive loss.
         pair_temperature: Temperature of the contrastive loss.
-        pair_memory: Question vectors of earlier steps that serve as negatives.
         label_smoothing: Mass given to the other labels, in [0, 1).
         logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
         probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
@@ -34,9 +34,10 @@ class TrainingSettings:
         seed: Seeds shuffling and dropout.
     """
 
-    epochs: int = 4
+    epochs: float = 4
     batch_size: int = 16
     entries_per_step: int = 6
+    entries_every: int = 1
     neighbours_per_entry: int = 1
     learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
@@ -48,7 +49,6 @@ class TrainingSettings:
     emotion_weight: float = 1.0
     pair_weight: float = 0.5
     pair_temperature: float = 0.05
-    pair_memory: int = 0
     label_smoothing: float = 0.05
     logit_adjustment: float = 0.0
     probe_steps: int = 400

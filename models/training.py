@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -97,15 +98,15 @@ def fit(
     objective = _Objective(texts.rows, model.intent.out_features, settings)
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
-    steps = settings.epochs * -(-len(rows) // settings.batch_size)
+    steps = round(settings.epochs * -(-len(rows) // settings.batch_size))
     optimizer, scheduler = _optimizer(model, settings, steps)
     entry_batches = _entry_batches(entries, len(rows), settings, generator)
-    memory = _Memory(settings.pair_memory)
     best_score, best_weights, step = -np.inf, None, 0
-    for epoch in range(1, settings.epochs + 1):
+    for epoch in range(1, math.ceil(settings.epochs) + 1):
         model.train()
-        for indices in length_buckets(texts.lengths[: len(rows)], settings.batch_size, generator):
-            losses = _losses(model, texts, objective, indices, next(entry_batches), memory, settings)
+        for indices in length_buckets(texts.lengths[: len(rows)], settings.batch_size, generator)[: steps - step]:
+            drawn = next(entry_batches) if step % settings.entries_every == 0 else ((), ())
+            losses = _losses(model, texts, objective, indices, drawn, settings)
             torch.stack(list(losses.values())).sum().backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
             optimizer.step()
@@ -173,49 +174,28 @@ def length_buckets(lengths: Sequence[int], size: int, generator: random.Random) 
     return batches
 
 
-def contrastive_loss(
-    vectors: Tensor, owners: Sequence[int], temperature: float, memory: tuple[Tensor, Sequence[int]] | None = None
-) -> Tensor:
+def contrastive_loss(vectors: Tensor, owners: Sequence[int], temperature: float) -> Tensor:
     """Returns InfoNCE over questions that come in pairs of one entry: each finds its partner among all of the step.
 
     Args:
         vectors: Unit vectors, partners side by side. Shape: (2 n, hidden), float32.
         owners: Entry of each vector; vectors of one's own entry are no negatives.
         temperature: Divides the cosines.
-        memory: More negatives: vectors of earlier steps, shape (m, hidden), with their entries.
 
-    Source: van den Oord et al. 2018; Henderson et al. 2017 (in-batch negatives); Wang et al. 2020 (cross-batch memory).
+    Source: van den Oord et al. 2018; Henderson et al. 2017 (in-batch negatives).
     """
-    others, names = ([], []) if memory is None else ([memory[0]], memory[1])
     count = len(owners)
-    scores = vectors @ torch.cat([vectors, *others]).T / temperature
-    hidden = torch.tensor(list(owners))[:, None] == torch.tensor([*owners, *names])[None, :]
+    scores = vectors @ vectors.T / temperature
+    names = torch.tensor(list(owners))
     partners = torch.arange(count) ^ 1
+    hidden = names[:, None] == names[None, :]
     hidden[torch.arange(count), partners] = False
     return nn.functional.cross_entropy(scores.masked_fill(hidden, -1e4), partners)
 
 
-class _Memory:
-    """Question vectors of the last steps: a step that encodes eight questions learns against hundreds at no cost."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._vectors: list[Tensor] = []
-        self._owners: list[int] = []
-
-    def extend(self, vectors: Tensor, owners: Sequence[int]) -> None:
-        """Takes the vectors of a step and forgets the oldest."""
-        self._vectors = [*self._vectors, *vectors.detach()][-self._size :] if self._size else []
-        self._owners = [*self._owners, *owners][-self._size :] if self._size else []
-
-    def negatives(self) -> tuple[Tensor, Sequence[int]] | None:
-        """Returns (vectors, entries), or None while empty."""
-        return (torch.stack(self._vectors), self._owners) if self._vectors else None
-
-
 def _losses(
     model: CustomerServiceModel, texts: _Texts, objective: _Objective, indices: Sequence[int],
-    drawn: tuple[Sequence[int], Sequence[int]], memory: _Memory, settings: TrainingSettings,
+    drawn: tuple[Sequence[int], Sequence[int]], settings: TrainingSettings,
 ) -> dict[str, Tensor]:  # fmt: skip
     """The losses by task of some messages and of questions drawn as (indices, their entries)."""
     questions, owners = drawn
@@ -226,8 +206,7 @@ def _losses(
     losses = objective(outputs, [texts.rows[index] for index in (*indices, *questions)])
     if questions:
         vectors = outputs.vector[len(indices) :]
-        losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature, memory.negatives())
-        memory.extend(vectors, owners)
+        losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature)
     return losses
 
 

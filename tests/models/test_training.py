@@ -20,7 +20,6 @@ from models.training import (
     StepReport,
     TrainingRow,
     _entry_batches,
-    _Memory,
     _Objective,
     _Texts,
     contrastive_loss,
@@ -86,35 +85,6 @@ def test_the_contrastive_loss_is_info_nce(entries: list[int], temperature: float
 def test_near_partners_cost_less_than_far_ones() -> None:
     right, wrong = torch.eye(2).repeat_interleave(2, 0), torch.eye(2).repeat(2, 1)
     assert contrastive_loss(right, [0, 0, 1, 1], 0.1) < 1e-3 < 5 < contrastive_loss(wrong, [0, 0, 1, 1], 0.1)
-
-
-def test_vectors_of_earlier_steps_are_negatives_unless_they_are_of_the_same_entry() -> None:
-    generator = np.random.default_rng(4)
-    vectors = torch.nn.functional.normalize(torch.from_numpy(generator.normal(size=(7, 5)).astype(np.float32)), dim=1)
-    now, before = vectors[:4], vectors[4:]
-    got = contrastive_loss(now, [0, 0, 1, 1], 0.2, (before, [0, 2, 3])).item()
-    kept = torch.cat([now, before]) @ now.T / 0.2
-    losses = []
-    for row, partner, own in ((0, 1, {0, 1, 4}), (1, 0, {0, 1, 4}), (2, 3, {2, 3}), (3, 2, {2, 3})):
-        others = [place for place in range(7) if place not in own]
-        losses.append(torch.logsumexp(kept[[partner, *others], row], 0) - kept[partner, row])
-    assert got == pytest.approx(float(torch.stack(losses).mean()), abs=1e-4)
-
-
-def test_the_memory_forgets_the_oldest_and_holds_no_graph() -> None:
-    memory = _Memory(3)
-    assert memory.negatives() is None
-    first, second = torch.ones(2, 4, requires_grad=True), 2 * torch.ones(2, 4)
-    memory.extend(first, [0, 0])
-    memory.extend(second, [1, 1])
-    kept = memory.negatives()
-    assert kept is not None
-    assert kept[1] == [0, 1, 1]
-    assert kept[0][:, 0].tolist() == [1.0, 2.0, 2.0]
-    assert not kept[0].requires_grad
-    nothing = _Memory(0)
-    nothing.extend(second, [1, 1])
-    assert nothing.negatives() is None
 
 
 def test_questions_come_in_pairs_with_their_neighbours() -> None:
