@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
+from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -48,15 +49,16 @@ class BaseEncoder:
     segments: int
 
 
-def load_base_encoder(name: str, *, cache: Path) -> BaseEncoder:
+def load_base_encoder(name: str, *, cache: Path, layers: int | None = None) -> BaseEncoder:
     """Returns the encoder that `name` says.
 
     Args:
         name: `bundled:e5-small-zh`, a folder with config.json and tokenizer.json, or a hub id.
         cache: Folder where the bundled encoder is built once (about 200 MB).
+        layers: Keep the lowest so many only, 1 or more; all if not given.
 
     Raises:
-        ConfigError: The name leads nowhere, or the bundled file is not the expected one.
+        ConfigError: The name leads nowhere, the bundled file is not the expected one, or there are fewer layers.
     """
     if name.startswith("bundled:"):
         if name != BUNDLED:
@@ -74,7 +76,21 @@ def load_base_encoder(name: str, *, cache: Path) -> BaseEncoder:
         raise ConfigError(
             f"base encoder {name!r} cannot be loaded ({error}); use {BUNDLED!r}, an existing folder, or a reachable hub id"
         ) from error
+    if layers is not None:
+        _keep_layers(trunk, layers)
     return BaseEncoder(trunk, tokenizer.backend_tokenizer, name, int(getattr(config, "type_vocab_size", 0) or 0))
+
+
+def _keep_layers(trunk: PreTrainedModel, layers: int) -> None:
+    """Drops the top layers. Source: Sajjad et al. 2020, On the Effect of Dropping Layers of Pre-trained Transformer Models."""
+    stack = getattr(getattr(trunk, "encoder", None), "layer", None)
+    if not isinstance(stack, nn.ModuleList) or not 1 <= layers <= len(stack):
+        there = len(stack) if isinstance(stack, nn.ModuleList) else "none that can be counted"
+        raise ConfigError(
+            f"trunk_layers is {layers}, expected 1 to the layers of the base encoder ({there}); set it to null for all"
+        )
+    trunk.encoder.layer = stack[:layers]  # type: ignore[union-attr]
+    trunk.config.num_hidden_layers = layers
 
 
 def _bundled(cache: Path) -> Path:

@@ -97,6 +97,10 @@ class CustomerServiceModel(nn.Module):
         self.trunk.get_input_embeddings().weight.requires_grad = not embeddings
         if layers:
             below, stack = self._stack()
+            if layers > len(stack):
+                raise ConfigError(
+                    f"frozen_layers is {layers}, but the encoder has {len(stack)} layers; set it lower (0 freezes none)"
+                )
             for part in (below, *stack[:layers]):
                 part.requires_grad_(False)
 

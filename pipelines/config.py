@@ -70,6 +70,7 @@ class TrainConfig(_Config):
     """Trains the trunk; `training` takes the fields of models.training.TrainingSettings."""
 
     base_encoder: str = "bundled:e5-small-zh"
+    trunk_layers: int | None = Field(default=None, ge=1, description="Lowest layers of the encoder that are kept; null keeps all")
     cache: Path = Path("artifacts/cache")
     input: InputConfig = InputConfig()
     training: dict[str, Any] = Field(default_factory=dict)

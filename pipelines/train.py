@@ -102,7 +102,7 @@ def train_model(
     """
     labels, settings, input_format = prepared.labels, config.settings(), config.input.build()
     torch.set_num_threads(config.threads)
-    base = load_base_encoder(config.base_encoder, cache=config.cache)
+    base = load_base_encoder(config.base_encoder, cache=config.cache, layers=config.trunk_layers)
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
     model = build_network(base, labels, settings)
     rows = training_rows(prepared.messages["train"], prepared.out_of_scope["train"], labels, input_format)

@@ -140,6 +140,11 @@ def test_what_is_frozen(layers: int, embeddings: bool) -> None:
     assert all(weight.requires_grad for weight in model.intent.parameters())
 
 
+def test_more_layers_than_there_are_cannot_be_frozen() -> None:
+    with pytest.raises(ConfigError, match="frozen_layers is 3, but the encoder has 2 layers"):
+        network().freeze(layers=3, embeddings=True)
+
+
 def test_layers_of_an_encoder_that_is_not_like_bert_cannot_be_frozen() -> None:
     trunk = DistilBertModel(DistilBertConfig(vocab_size=50, dim=32, n_layers=1, n_heads=2, hidden_dim=64))
     model = CustomerServiceModel(trunk, intents=3, emotions=2, segments=0, dropout=0.0)
