@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK = True
 export MLFLOW_DISABLE_TELEMETRY = true
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train serve test lint format types bench clean
+.PHONY: help install run train serve test behaviour lint format types bench clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ serve: install ## Serve the current bundle
 
 test: install ## Install and run all tests
 	$(BIN)/python -m pytest
+
+behaviour: install ## Play the behaviour cases against the current bundle and print which hold
+	$(BIN)/python -m tests.behaviour
 
 lint: install ## Check style and the doors between the packages
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from models.bundle import Bundle
 from models.calibration import sigmoid, softmax
 from models.encoder import Encoded
 from models.entities import find_entities
-from models.retrieval import SearchHit
+from models.retrieval import Reading, SearchHit
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Analyzer:
         scores = {name: round(float(value), 4) for name, value in zip(labels.emotions, emotions, strict=True)}
         label = labels.emotions[top]
         degraded: list[str] = []
-        hits = self._search(text, vector, intents, degraded, top_k)
+        hits = self._search(text, vector, Reading(intents, presence, out_of_scope), degraded, top_k)
         return Analysis(
             text=mask_pii(text), kind=message_kind(text), language=_language(text), ranking=ranking,
             intents=tuple(codes) or (ranking[0].name,), out_of_scope=round(out_of_scope, 4),
@@ -106,11 +106,11 @@ class Analyzer:
             entities=find_entities(mask_pii(text)), hits=hits, vector=vector, degraded=tuple(degraded),
         )  # fmt: skip
 
-    def _search(self, text: str, vector: np.ndarray, intents: np.ndarray, degraded: list[str], top_k: int) -> tuple[SearchHit, ...]:
+    def _search(self, text: str, vector: np.ndarray, reading: Reading, degraded: list[str], top_k: int) -> tuple[SearchHit, ...]:
         if top_k == 0:
             return ()
         try:
-            return tuple(self.bundle.faq.search(text, vector, intents, self._calibration.fusion, top_k=top_k))
+            return tuple(self.bundle.faq.search(text, vector, reading, self._calibration.fusion, top_k=top_k))
         except Exception:  # the scores are still good without the knowledge base, and say so
             logger.exception("FAQ search failed")
             degraded.append("faq")

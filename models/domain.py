@@ -22,7 +22,7 @@ TIERS = ("regular", "silver", "gold", "platinum")
 # The replies that models/policy.py may need, each with the places it fills.
 _REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("suggest", "fallback", "out_of_scope", "handoff", "image", "link", "emoji"), ()),
-    "handoff_closed": ("from", "to"), "slots_done": ("slots",), "recommendation_done": ("slots",), "also": ("question",),
+    "given_up": (), "several": ("wants",), "handoff_closed": ("from", "to"), "slots_done": ("slots",), "recommendation_done": ("slots",), "also": ("question",),
 }  # fmt: skip
 
 
@@ -79,16 +79,28 @@ class PolicyRules:
     related: int
     opening_hours: dict[str, str]
     silent_after_handoff: bool
+    give_up: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """How a slot is asked for and filled."""
+    """How a slot is asked for and filled.
+
+    Attributes:
+        name: Its code.
+        question: How the customer is asked.
+        entity: An entity that fills it, or None.
+        words: Words that fill it wherever they stand.
+        indifferent: Words that fill it only as the reply to its question (都行, 没有).
+        pattern: Fills it as the reply to its question where it matches.
+        free: Whether a longer reply is taken as it is.
+    """
 
     name: str
     question: str
     entity: str | None
     words: tuple[str, ...]
+    indifferent: tuple[str, ...]
     pattern: re.Pattern[str] | None
     free: bool
 
@@ -157,7 +169,10 @@ def load_domain(folder: Path) -> DomainPack:
             ),
             emotions=tuple(EmotionInfo(row["code"], row["name"], int(row["severity"])) for row in raw["emotions"]["emotions"]),
             priority=_priority(raw["priority"]),
-            policy=PolicyRules(**raw["policy"] | {"handoff_intents": tuple(raw["policy"]["handoff_intents"])}),
+            policy=PolicyRules(
+                **raw["policy"]
+                | {"handoff_intents": tuple(raw["policy"]["handoff_intents"]), "give_up": _lower(raw["policy"].get("give_up", ()))}
+            ),
             slots={name: _slot(name, row) for name, row in raw["slots"]["slots"].items()},
             slot_rules=tuple(rule for intent, row in raw["slots"]["intents"].items() for rule in _slot_rules(intent, row)),
             scripts={
@@ -195,7 +210,15 @@ def _priority(raw: dict[str, Any]) -> PriorityRules:
 
 def _slot(name: str, row: dict[str, Any]) -> Slot:
     pattern = re.compile(row["pattern"]) if row.get("pattern") else None
-    return Slot(name, row["question"], row.get("entity"), _lower(row.get("words", ())), pattern, bool(row.get("free")))
+    return Slot(
+        name,
+        row["question"],
+        row.get("entity"),
+        _lower(row.get("words", ())),
+        _lower(row.get("indifferent", ())),
+        pattern,
+        bool(row.get("free")),
+    )
 
 
 def _slot_rules(intent: str, row: dict[str, Any]) -> list[SlotRule]:

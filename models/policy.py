@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from data.normalise import for_model
 from data.types import FaqEntry, Speaker, Utterance
 from models.analysis import (
     Analysis,
@@ -35,6 +36,7 @@ _CERTAIN_INTENT = 0.95  # so sure a ranking outweighs the rejector, which turns 
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
+_LONGEST_REPLY = 8  # characters beside an order number and the like; a longer message may be about something else
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
 
@@ -92,11 +94,18 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
         conversation_id=conversation.conversation_id,
         turns=turns[-_MEMORY:],
         past=(*conversation.past, past)[-_MEMORY:],
-        misses=conversation.misses + 1 if decision.miss else 0,
+        misses=_misses(conversation, analysis, decision),
         open_slots=decision.open_slots,
         handed_off=conversation.handed_off or (decision.handoff is not None and decision.reason != "outside_opening_hours"),
         tried=tried,
     )
+
+
+def _misses(conversation: Conversation, analysis: Analysis, decision: Decision) -> int:
+    """Misses in a row; an emoji or a picture in between neither adds one nor ends the row."""
+    if decision.miss:
+        return conversation.misses + 1
+    return 0 if analysis.kind == "text" else conversation.misses
 
 
 def is_out_of_scope(analysis: Analysis, thresholds: Thresholds) -> bool:
@@ -109,6 +118,7 @@ class _Case:
 
     def __init__(self, analysis: Analysis, conversation: Conversation, circumstances: Circumstances, knowledge: Knowledge) -> None:
         self.analysis = analysis
+        self.words = for_model(analysis.text).lower()  # as the pack writes its words: simplified
         self.conversation = conversation
         self.circumstances = circumstances
         self.pack = knowledge.pack
@@ -125,13 +135,15 @@ class _Case:
     def decide(self) -> Decision:
         policy = self.pack.policy
         if self.conversation.handed_off and policy.silent_after_handoff:
-            return self._make("silent", "handed_off", "")
+            return self._silent()
         if self.analysis.kind == "text":
             reason = self._handoff_reason()
             if reason is not None:
                 return self._hand_off(reason)
         else:
             return self._wordless()
+        if self.conversation.open_slots is not None and self._gives_up():
+            return self._make("answer", "clarification_dropped", self._with_empathy(self.pack.replies["given_up"]))
         slots = self._continued_slots()
         if slots is not None:
             return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
@@ -142,6 +154,14 @@ class _Case:
         if out_of_scope:
             return self._make("fallback", "out_of_scope", self.pack.replies["out_of_scope"], miss=True)
         return self._serve(answer)
+
+    def _silent(self) -> Decision:
+        """A person has the conversation; when nobody is there to read it, the customer is told."""
+        hours = self.pack.policy.opening_hours
+        if _is_open(hours, self.circumstances.now):
+            return self._make("silent", "handed_off", "")
+        reply = self.pack.replies["handoff_closed"].format(**hours)
+        return self._make("handoff", "outside_opening_hours", reply, handoff=Handoff("policy", self._summary(None)))
 
     def _serve(self, best: SearchHit | None) -> Decision:
         needed = self._needed_slots(answered=self._is_direct(best))
@@ -157,16 +177,29 @@ class _Case:
         offered = self._offered()
         if offered:
             return self._make(
-                "suggest", "faq_above_suggest", self._with_empathy(self.pack.replies["suggest"]), suggestions=offered, miss=False
+                "suggest",
+                "faq_above_suggest",
+                self._with_empathy(self._named_wants() + self.pack.replies["suggest"]),
+                suggestions=offered,
             )
         return self._make("fallback", "nothing_fits", self._with_empathy(self.pack.replies["fallback"]), miss=True)
+
+    def _named_wants(self) -> str:
+        """Several wants in one message are named, so that the customer sees that none was lost."""
+        if len(self.analysis.intents) < 2:
+            return ""
+        titles = (self.pack.intent(code).title for code in self.analysis.intents)
+        return self.pack.replies["several"].format(wants="、".join(titles))
+
+    def _gives_up(self) -> bool:
+        return any(word in self.words for word in self.pack.policy.give_up) and not self._is_direct(self._best_hit())
 
     def _handoff_reason(self) -> str | None:
         intents, policy = self.analysis.intents, self.pack.policy
         first = self.analysis.intent
         # 你们招人吗 is about people too, but no customer asks for one.
         in_scope = not is_out_of_scope(self.analysis, self.thresholds)
-        if in_scope and (first.name == policy.human_intent or intents[:1] == (policy.human_intent,)):
+        if in_scope and (first.name == policy.human_intent or policy.human_intent in intents):
             return "user_request"
         if any(intent in policy.handoff_intents for intent in intents):
             return "policy"
@@ -213,12 +246,21 @@ class _Case:
     def _continued_slots(self) -> OpenSlots | None:
         """The open clarification with this reply in it; None if there is none or the customer changed the subject."""
         opened = self.conversation.open_slots
-        if opened is None or not opened.missing:
+        if opened is None or not opened.missing or self._changes_the_subject(opened):
             return None
-        filled = self._filled(opened.missing, asked=opened.missing[0])
+        # What was said before may be said anew: 预算改成7000.
+        filled = self._filled(opened.wanted, asked=opened.missing[0])
         if filled:
             return OpenSlots(opened.intent, opened.wanted, opened.filled | filled)
         return None
+
+    def _changes_the_subject(self, opened: OpenSlots) -> bool:
+        """A whole sentence that is certainly about something else is no reply, though a number or word in it would fill a slot."""
+        first, named = self.analysis.intent, sum(entity.end - entity.start for entity in self.analysis.entities)
+        if self.pack.slots[opened.missing[0]].free or first.name.startswith("chitchat."):
+            return False
+        elsewhere = first.confidence >= _CERTAIN_INTENT and opened.intent not in (first.name, *self.analysis.intents)
+        return elsewhere and len(self.analysis.text) - named > _LONGEST_REPLY
 
     def _is_sure_of_intent(self) -> bool:
         """Asking for slots, or small talk, on a guess would be worse than offering questions."""
@@ -232,7 +274,7 @@ class _Case:
         for rule in self.pack.slot_rules:
             if rule.intent != self.analysis.intent.name or (rule.only_without_answer and answered):
                 continue
-            if rule.words and not any(word in self.analysis.text.lower() for word in rule.words):
+            if rule.words and not any(word in self.words for word in rule.words):
                 continue
             opened = self.conversation.open_slots
             if opened is not None and opened.intent == rule.intent and self.repetition != _ASK_AGAIN:
@@ -256,8 +298,8 @@ class _Case:
                     return entity.value
         if not asked and slot.entity is not None:
             return None
-        lowered = text.lower()
-        named = [word for word in slot.words if word in lowered]
+        accepted = (*slot.words, *slot.indifferent) if asked else slot.words
+        named = [word for word in accepted if word in self.words]
         if named:
             return named[0] if not asked else text[:30]
         if asked and slot.pattern is not None and slot.pattern.search(text):

@@ -24,8 +24,10 @@ from models.lexical import Lexicon
 FEATURES = (
     "cosine", "cosine_margin", "bm25", "bm25_margin", "intent_agreement",
     "support", "support_margin", "standard", "ngram", "ngram_margin", "ngram_support",
+    "presence", "out_of_scope", "certainty", "presence_max", "length",
 )  # fmt: skip
 _SUPPORTERS = 3  # nearest questions of an entry whose mean is its support: one lucky question is less than three
+_LONG = 40  # characters from which a query counts as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,28 @@ class Fusion:
         bias: The intercept.
     """
 
-    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0, *[0.0] * 11)
     bias: float = -37.0
 
     def probability(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the probability of each row. Shape: (n, features) to (n,)."""
         logits = features @ np.array(self.weights) + self.bias
         return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the model makes of a query beside its vector; an entry is the likelier to fit the surer the query is understood.
+
+    Attributes:
+        intent: Calibrated ranking. Shape: (intents,), float32.
+        presence: Calibrated probability of each intent by itself. Shape: (intents,), float32.
+        out_of_scope: Calibrated probability, in [0, 1].
+    """
+
+    intent: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    out_of_scope: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +145,13 @@ class FaqIndex:
         """Returns the cosine of pairs of questions. Shape: (n, 2) row numbers to (n,)."""
         return np.asarray((self.vectors[pairs[:, 0]] * self.vectors[pairs[:, 1]]).sum(1), np.float32)
 
-    def candidates(
-        self, text: str, vector: NDArray[np.float32], intent_probability: NDArray[np.float32], *, top_k: int = 20
-    ) -> Candidates:
+    def candidates(self, text: str, vector: NDArray[np.float32], reading: Reading, *, top_k: int = 20) -> Candidates:
         """Returns the entries near a query by vector or by words, with their features.
 
         Args:
             text: The query, as typed.
             vector: Its retrieval vector. Shape: (hidden,), float32.
-            intent_probability: Its calibrated ranking. Shape: (intents,), float32.
+            reading: What else the model makes of it.
             top_k: How many questions each engine brings.
         """
         limit = min(top_k, len(self.questions))
@@ -163,20 +178,22 @@ class FaqIndex:
                 alike[:_SUPPORTERS].mean(),
             )
         cosine, words, support, standard, ngram, ngram_support = columns.T
+        own_intent = self._intent[entries]
+        whole = (reading.out_of_scope, reading.intent.max(), reading.presence.max(), min(len(text), _LONG) / _LONG)
         features = np.stack(
             [
-                cosine, _margin(cosine), words, _margin(words), intent_probability[self._intent[entries]], support, _margin(support),
-                standard, ngram, _margin(ngram), ngram_support,
+                cosine, _margin(cosine), words, _margin(words), reading.intent[own_intent], support, _margin(support), standard,
+                ngram, _margin(ngram), ngram_support, reading.presence[own_intent], *(np.full(len(entries), value) for value in whole),
             ],
             axis=1,
         )  # fmt: skip
         return Candidates(entries, best_question, features.astype(np.float32))
 
     def search(
-        self, text: str, vector: NDArray[np.float32], intent_probability: NDArray[np.float32], fusion: Fusion, *, top_k: int = 5
+        self, text: str, vector: NDArray[np.float32], reading: Reading, fusion: Fusion, *, top_k: int = 5
     ) -> list[SearchHit]:
         """Returns the entries most likely to answer a query, best first. Arguments as in `candidates`."""
-        found = self.candidates(text, vector, intent_probability)
+        found = self.candidates(text, vector, reading)
         confidence = fusion.probability(found.features)
         order = np.argsort(-confidence, kind="stable")[:top_k]
         return [

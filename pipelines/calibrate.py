@@ -24,7 +24,7 @@ from models.calibration import (
 )  # fmt: skip
 from models.encoder import Encoded, OnnxEncoder
 from models.rejection import Rejector
-from models.retrieval import Candidates, FaqIndex, Fusion
+from models.retrieval import Candidates, FaqIndex, Fusion, Reading
 from pipelines.config import CalibrateConfig
 from pipelines.index import open_encoder
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load_prepared
@@ -57,10 +57,11 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     chosen: dict[str, float] = {}
     chosen |= _intent_thresholds(calibration, encoded, dev, main, labels.intents, config, provenance)
     chosen |= _emotion_thresholds(calibration, encoded, felt, emotions, labels.emotions, config, provenance)
-    fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
     rejector, oos_threshold = _fit_rejector(encoder, encoded, prepared, labels.intents, config, provenance)
+    calibration = replace(calibration, rejector=rejector)  # the fusion asks how likely a query is out of scope
+    fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
     chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
-    calibration = replace(calibration, fusion=fusion, rejector=rejector, thresholds=Thresholds(**chosen), provenance=provenance)
+    calibration = replace(calibration, fusion=fusion, thresholds=Thresholds(**chosen), provenance=provenance)
     calibration.save(folder / "calibration.json")
     tracker.metrics({f"threshold_{name}": value for name, value in chosen.items()})
     tracker.metrics({"intent_temperature": calibration.intent_temperature, "emotion_temperature": calibration.emotion_temperature})
@@ -72,9 +73,13 @@ def faq_candidates(calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex
     """Returns the candidates of each query, as serving would see them."""
     encoded = encoder.encode([query.text for query in queries])
     intents = softmax(encoded.intent, calibration.intent_temperature)
+    slope, intercept = calibration.presence_scale
+    presence = sigmoid(encoded.presence * slope + intercept)
+    outside = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence)
     return [
-        faq.candidates(query.text, encoded.vector[row], intents[row]) for row, query in enumerate(queries)
-    ]  # fmt: skip
+        faq.candidates(query.text, encoded.vector[row], Reading(intents[row], presence[row], float(outside[row])))
+        for row, query in enumerate(queries)
+    ]
 
 
 def is_right(faq: FaqIndex, query: FaqQuery, entries: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -67,9 +67,14 @@ def test_a_person_asked_for_goes_before_all(knowledge: Knowledge) -> None:
 
 
 @pytest.mark.parametrize(
-    ("intents", "first"), [(("service.human",), None), (("service.human", "aftersale.return"), "aftersale.return")]
+    ("intents", "first"),
+    [
+        (("service.human",), None),
+        (("service.human", "aftersale.return"), "aftersale.return"),
+        (("aftersale.return", "service.human"), None),
+    ],
 )
-def test_a_person_is_asked_for_by_the_first_intent(intents: tuple[str, ...], first: str | None, knowledge: Knowledge) -> None:
+def test_a_person_is_asked_for_whatever_else_is_wanted(intents: tuple[str, ...], first: str | None, knowledge: Knowledge) -> None:
     assert outcome(analysis("人工", intents=intents, first=first), knowledge) == ("handoff", "user_request")
 
 
@@ -353,6 +358,48 @@ def test_another_subject_abandons_the_clarification(knowledge: Knowledge) -> Non
     assert late.reason == "nothing_fits"
 
 
+def test_a_whole_sentence_about_something_else_is_no_reply_though_it_holds_a_number(knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots(ASKED.intent, ASKED.wanted, {}))
+    found = analysis("上次那个100块的退款怎么还没到账啊", intents=("aftersale.refund_status",), hits=[hit("refund", SURE)])
+    certain = replace(found, ranking=(replace(found.intent, confidence=0.99),))
+    assert outcome(certain, knowledge, opened) == ("answer", "faq_above_direct")
+    assert outcome(found, knowledge, opened) == ("clarify", "slot_filled"), "a guess abandons nothing"
+
+
+def test_an_open_question_ends_when_the_customer_gives_up(knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots("order.change_address", ("order_id", "new_address"), {}))
+    found = analysis("算了不改了 就寄原来那个吧", intents=("order.change_address",))
+    decision = decided(found, knowledge, opened)
+    assert (decision.decision, decision.reason, decision.open_slots) == ("answer", "clarification_dropped", None)
+    assert decided(found, knowledge).reason != "clarification_dropped"
+
+
+def test_what_was_said_may_be_said_anew(knowledge: Knowledge) -> None:
+    opened = Conversation(open_slots=OpenSlots(ASKED.intent, ASKED.wanted, {"budget": "5000左右"}))
+    decision = decided(analysis("等等 改成7000左右吧", intents=(ASKED.intent,)), knowledge, opened)
+    assert decision.open_slots is not None
+    assert decision.open_slots.filled == {"budget": "7000左右"}
+    assert decision.missing_slots == ("usage", "brand")
+
+
+def test_several_wants_are_named_when_questions_are_offered(knowledge: Knowledge) -> None:
+    found = analysis("想退 运费谁出", intents=("aftersale.return_shipping", "aftersale.policy"), hits=[hit("return_fee", UNSURE)])
+    decision = decided(found, knowledge)
+    assert decision.decision == "suggest"
+    assert decision.reply.startswith("您提到了退货物流与运费、退换货规则。")
+
+
+def test_no_preference_counts_only_as_a_reply(knowledge: Knowledge) -> None:
+    asked = decided(analysis("有没有5000左右打游戏的笔记本电脑推荐", intents=("presale.recommendation",)), knowledge)
+    assert asked.missing_slots == ("brand",)
+    assert outcome(analysis("没有"), knowledge, Conversation(open_slots=asked.open_slots)) == ("handoff", "slots_complete")
+
+
+def test_slot_words_are_found_in_traditional_characters(knowledge: Knowledge) -> None:
+    decision = decided(analysis("想買台筆記本電腦,打遊戲用", intents=("presale.recommendation",)), knowledge)
+    assert decision.missing_slots == ("budget", "brand")
+
+
 def test_a_reply_that_says_nothing_is_not_asked_again(knowledge: Knowledge) -> None:
     opened = Conversation(open_slots=OpenSlots(ASKED.intent, ASKED.wanted, {}))
     found = analysis("笔记本电脑嘛", intents=("presale.recommendation",))
@@ -515,6 +562,22 @@ def test_after_a_handoff_the_bot_is_silent_until_released(knowledge: Knowledge) 
     assert outcome(analysis("查物流", hits=[ANSWER]), talkative, state)[0] == "answer"
 
 
+def test_whom_nobody_can_read_at_night_is_told_so(knowledge: Knowledge) -> None:
+    _, state = talk([analysis("人工", intents=("service.human",))], knowledge)
+    decision = decided(analysis("还在吗 订单202611180012345"), knowledge, state, now=NIGHT)
+    assert (decision.decision, decision.reason) == ("handoff", "outside_opening_hours")
+    assert "09:00–22:00" in decision.reply
+    assert decision.handoff is not None
+    assert "202611180012345" in decision.handoff.summary
+    assert outcome(analysis("还在吗"), knowledge, state, now=NOON) == ("silent", "handed_off")
+
+
+def test_a_picture_neither_adds_a_miss_nor_ends_the_row(knowledge: Knowledge) -> None:
+    decisions, _ = talk([analysis("嗯哪个"), analysis("[图片]", kind="image"), analysis("就那个")], knowledge)
+    assert [decision.decision for decision in decisions] == ["fallback", "clarify", "handoff"]
+    assert decisions[-1].reason == "repeated_miss"
+
+
 def test_outside_opening_hours_a_message_is_taken_and_the_bot_stays(knowledge: Knowledge) -> None:
     found = analysis("人工", intents=("service.human",))
     decision = decided(found, knowledge, now=NIGHT)
@@ -637,7 +700,7 @@ def test_what_always_holds(knowledge: Knowledge, conversation: list[Analysis]) -
         assert 0 <= decision.priority.score <= 100
         after = advance(state, found, decision)
         assert after.turns[: len(state.turns)] == state.turns
-        assert after.misses == (state.misses + 1 if decision.miss else 0)
+        assert after.misses == (state.misses + 1 if decision.miss else 0 if found.kind == "text" else state.misses)
         assert len(after.past) == len(state.past) + 1
         state = after
 

@@ -17,12 +17,13 @@ from data.normalise import for_model
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
 from models.lexical import Lexicon
-from models.retrieval import FEATURES, FaqIndex, Fusion, NgramIndex, SearchHit, fusion_from, fusion_values
+from models.retrieval import FEATURES, FaqIndex, Fusion, NgramIndex, Reading, SearchHit, fusion_from, fusion_values
 from tests.models.helpers import index_of, light, unit, units
 from tests.tiny import ENTRIES
 
 INTENTS = (*sorted({entry.intent for entry in ENTRIES}), "presale.price")
-FLAT = np.full(len(INTENTS), 1 / len(INTENTS), np.float32)
+EVEN = np.full(len(INTENTS), 1 / len(INTENTS), np.float32)
+FLAT = Reading(EVEN, EVEN, 0.0)
 QUESTIONS = [question for entry in ENTRIES for question in entry.questions]
 
 
@@ -32,8 +33,8 @@ def faq() -> FaqIndex:
     return index_of(ENTRIES, INTENTS)
 
 
-def search(faq: FaqIndex, text: str, *, top_k: int = 5, intents: NDArray[np.float32] = FLAT) -> list[SearchHit]:
-    return faq.search(text, unit(text), intents, Fusion(), top_k=top_k)
+def search(faq: FaqIndex, text: str, *, top_k: int = 5, intents: NDArray[np.float32] = EVEN) -> list[SearchHit]:
+    return faq.search(text, unit(text), Reading(intents, EVEN, 0.0), Fusion(), top_k=top_k)
 
 
 def column(faq: FaqIndex, text: str, feature: str, *, top_k: int = 20, like: str | None = None) -> dict[str, float]:
@@ -117,7 +118,7 @@ def test_features_of_the_best_question_of_each_entry() -> None:
     many = FaqEntry("many", "退货什么价", ("退货价钱", "退货邮费多少", "退怎么算", "邮费"), "…", "presale.price")
     entries = (*ENTRIES, many)
     questions = [question for entry in entries for question in entry.questions]
-    found = index_of(entries, INTENTS).candidates(text, unit(text), intents)
+    found = index_of(entries, INTENTS).candidates(text, unit(text), Reading(intents, intents[::-1], 0.25))
     words, grams = Bm25Index.fit(questions).scores(text), ngram_cosines(text, questions)
     assert found.features.shape == (len(entries), len(FEATURES))
     for entry, question, row in zip(found.entries, found.questions, found.features, strict=True):
@@ -131,6 +132,9 @@ def test_features_of_the_best_question_of_each_entry() -> None:
         assert row[FEATURES.index("ngram")] == pytest.approx(max(grams[place] for place in own), abs=1e-5)
         assert row[FEATURES.index("ngram_support")] == pytest.approx(np.mean(sorted(grams[place] for place in own)[-3:]), abs=1e-5)
         assert row[FEATURES.index("intent_agreement")] == intents[INTENTS.index(entries[entry].intent)]
+        assert row[FEATURES.index("presence")] == intents[::-1][INTENTS.index(entries[entry].intent)]
+        whole = [row[FEATURES.index(name)] for name in ("out_of_scope", "certainty", "presence_max", "length")]
+        assert whole == pytest.approx([0.25, 0.4, 0.4, 0.1])
 
 
 @light
