@@ -105,7 +105,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 40) -> None:
+def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 90) -> None:
     """Waits until the server answers, and shows its log if it never does."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and process.poll() is None:
