@@ -153,6 +153,7 @@ class PromoteConfig(_Config):
 
 PublicSet = Literal["cic", "jddc", "dialoguecse_jddc", "dialoguecse_ecd", "ewect", "oos"]
 TrainedSet = Literal["cic", "jddc", "ewect"]
+Flagged = Literal["down_weight", "drop", "relabel"]
 Baseline = Literal["frozen", "fasttext", "setfit-8", "setfit-64"]
 
 
@@ -175,6 +176,9 @@ class BenchmarkTrainingConfig(_Config):
     epochs: int | None = Field(default=None, ge=1, description="If given, for every set, whatever `overrides` says")
     baselines: tuple[Baseline, ...] = ("frozen",)
     overrides: dict[TrainedSet, dict[str, Any]] = Field(default_factory=dict, description="Settings over `base`, by set")
+    flagged: dict[TrainedSet, Flagged] = Field(
+        default_factory=dict, description="What becomes of training rows that the audit of labels flags, by set; kept if not named"
+    )
 
 
 class BenchmarkConfig(_Config):

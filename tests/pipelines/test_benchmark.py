@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,12 @@ from models.domain import load_domain
 from pipelines import tracking
 from pipelines.benchmark import training
 from pipelines.benchmark.sets import FILES, Row, find_sets, read_label_map, sample
-from pipelines.benchmark.training import Task, build_task, train_configs
+from pipelines.benchmark.training import Task, _audited, build_task, train_configs
 from pipelines.benchmark.transfer import EWECT_READ_AS, Scorer, measure_intent, rank
 from pipelines.cli import app
 from pipelines.config import CONFIGS, QUICK, BenchmarkConfig, TrainConfig, load_config
 from pipelines.jobs import run_benchmark
+from pipelines.prepared import Message
 from pipelines.workspace import Workspace
 from tests.pipelines.conftest import SmallShop
 from tests.tiny import tiny_bundle
@@ -415,3 +418,30 @@ def test_the_command_line_without_a_folder_stops_with_one_line(tmp_path: Path, m
 def test_without_a_bundle_it_says_how_to_leave_that_part_out(public: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"transfer\.enabled=false"):
         run_benchmark(Workspace(tmp_path), overrides=[f"folder={public}"])
+
+
+@pytest.mark.parametrize("flagged", ["relabel", "drop", "down_weight"])
+def test_the_audit_may_go_over_training_rows_and_no_others(flagged: Any, small_shop: SmallShop) -> None:
+    words = {"fee": "运费邮费多少钱包邮吗", "size": "尺码大小穿多大码数"}
+    draw = random.Random(3)
+    rows = [
+        Message(f"{label}{number}", "".join(draw.sample(letters, 6)), (), (label,), "any", (), "")
+        for label, letters in words.items() for number in range(60)
+    ]  # fmt: skip
+    wrong = set(draw.sample(range(120), 8))
+    other = {"fee": "size", "size": "fee"}
+    train = [replace(row, intents=(other[row.intents[0]],)) if place in wrong else row for place, row in enumerate(rows)]
+    task = Task("cic", "intent", ("fee", "size"), {"train": train, "dev": rows[:5], "test": train[:20]}, "")
+    audited = _audited(task, TrainConfig(base_encoder=str(small_shop.root / "encoder")), flagged)
+    assert {split: audited.messages[split] for split in ("dev", "test")} == {
+        split: task.messages[split] for split in ("dev", "test")
+    }
+    kept = {row.row_id: row for row in audited.messages["train"]}
+    mended = {
+        place for place in wrong if (found := kept.get(rows[place].row_id)) is None or found.weight < 1 or found == rows[place]
+    }
+    assert len(mended) >= 6, "most of the planted errors"
+    spoiled = [row for place, row in enumerate(rows) if place not in wrong and kept.get(row.row_id) != row]
+    assert len(spoiled) <= 12
+    assert (len(kept) < 120) is (flagged == "drop")
+    assert (min(row.weight for row in kept.values()) < 1) is (flagged == "down_weight")
