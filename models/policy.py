@@ -32,7 +32,7 @@ from models.priority import score_priority
 from models.retrieval import FaqIndex, SearchHit
 
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
-_CERTAIN_INTENT = 0.95  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
+_CERTAIN_INTENT = 0.93  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
