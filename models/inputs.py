@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from data.masking import mask_pii
 from data.normalise import for_model
 from data.types import Speaker, Utterance
 
+# Twenty digits of an order number are twenty tokens that drown the five of what the customer wants.
+_LONG_NUMBER = re.compile(r"\d{8,}")
+_NUMBER_SIGN = "#"
 _MARKS = {Speaker.USER: "客:", Speaker.AGENT: "服:"}
 
 
@@ -47,8 +51,8 @@ class TokenBatch:
 
 
 def message_text(text: str, input_format: InputFormat) -> str:
-    """Returns a message as the encoder reads it: masked, normalised, cut to head and tail, prefixed."""
-    words = for_model(mask_pii(text))
+    """Returns a message as the encoder reads it: masked, normalised, long numbers as one sign, cut to head and tail, prefixed."""
+    words = _words(text)
     limit = input_format.message_characters
     if len(words) > limit:
         head = limit * 3 // 4
@@ -60,8 +64,12 @@ def context_text(text: str, history: Sequence[Utterance], input_format: InputFor
     """Returns the newest turns before a message as the encoder reads them; empty when off, absent, or not needed."""
     if input_format.context_turns == 0 or not history or len(text) > input_format.context_below:
         return ""
-    turns = (f"{_MARKS[turn.speaker]}{for_model(mask_pii(turn.text))}" for turn in history[-input_format.context_turns :])
+    turns = (f"{_MARKS[turn.speaker]}{_words(turn.text)}" for turn in history[-input_format.context_turns :])
     return " ".join(turns)[-input_format.context_characters :]
+
+
+def _words(text: str) -> str:
+    return _LONG_NUMBER.sub(_NUMBER_SIGN, for_model(mask_pii(text)))
 
 
 def tokenise(tokenizer: Tokenizer, message: str, context: str) -> tuple[list[int], list[int]]:

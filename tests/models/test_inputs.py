@@ -111,3 +111,11 @@ def test_padding_is_masked_and_loses_nothing(rows: list[list[int]]) -> None:
     for row, ids, mask, types in zip(rows, batch.ids, batch.mask, batch.types, strict=True):
         assert ids.tolist() == row + [3] * (longest - len(row))
         assert mask.tolist() == types.tolist() == [1] * len(row) + [0] * (longest - len(row))
+
+
+def test_an_order_number_is_one_sign_and_short_numbers_stay() -> None:
+    plain = InputFormat(prefix="", context_turns=2)
+    assert message_text("订单4729103856201938475 少发了2件", plain) == "订单# 少发了2件"
+    assert message_text("SF1234567890123到哪了 5000以内 1234567", plain) == "sf#到哪了 5000以内 1234567"
+    turns = (Utterance(Speaker.USER, "202611180012345"), Utterance(Speaker.AGENT, "收到"))
+    assert context_text("到哪了", turns, plain) == "客:# 服:收到"

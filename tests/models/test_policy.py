@@ -374,6 +374,13 @@ def test_an_open_question_ends_when_the_customer_gives_up(knowledge: Knowledge) 
     assert decided(found, knowledge).reason != "clarification_dropped"
 
 
+def test_a_nod_is_no_reply_and_the_question_is_put_once_more(knowledge: Knowledge) -> None:
+    nod = analysis("嗯", intents=("chitchat.ack",))
+    decisions, _ = talk([analysis(LAPTOP, intents=(ASKED.intent,)), nod, nod], knowledge)
+    assert [decision.decision for decision in decisions] == ["clarify", "clarify", "answer"]
+    assert decisions[1].missing_slots == ("budget", "usage", "brand")
+
+
 def test_what_was_said_may_be_said_anew(knowledge: Knowledge) -> None:
     opened = Conversation(open_slots=OpenSlots(ASKED.intent, ASKED.wanted, {"budget": "5000左右"}))
     decision = decided(analysis("等等 改成7000左右吧", intents=(ASKED.intent,)), knowledge, opened)
