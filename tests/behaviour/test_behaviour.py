@@ -10,7 +10,7 @@ from models.bundle import load_bundle
 from tests.behaviour.__main__ import BUNDLES, current_bundle
 from tests.behaviour.runner import _CHECKS, ORDERINGS, load_cases, run_cases
 
-_LOWEST_RATE = 0.75  # a bundle below it is worse than any that was trained so far
+_LOWEST_RATE = 0.7  # trainings differ by a few cases; a bundle below it is worse than any that was trained so far
 
 
 def test_the_cases_are_well_formed() -> None:
