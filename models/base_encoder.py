@@ -83,13 +83,14 @@ def load_base_encoder(name: str, *, cache: Path, layers: int | None = None) -> B
 
 def _keep_layers(trunk: PreTrainedModel, layers: int) -> None:
     """Drops the top layers. Source: Sajjad et al. 2020, On the Effect of Dropping Layers of Pre-trained Transformer Models."""
-    stack = getattr(getattr(trunk, "encoder", None), "layer", None)
+    encoder: Any = getattr(trunk, "encoder", None)
+    stack = getattr(encoder, "layer", None)
     if not isinstance(stack, nn.ModuleList) or not 1 <= layers <= len(stack):
         there = len(stack) if isinstance(stack, nn.ModuleList) else "none that can be counted"
         raise ConfigError(
             f"trunk_layers is {layers}, expected 1 to the layers of the base encoder ({there}); set it to null for all"
         )
-    trunk.encoder.layer = stack[:layers]  # type: ignore[union-attr]
+    encoder.layer = stack[:layers]
     trunk.config.num_hidden_layers = layers
 
 

@@ -144,8 +144,9 @@ class _Case:
             return self._wordless()
         if self.conversation.open_slots is not None and self._gives_up():
             return self._make("answer", "clarification_dropped", self._with_empathy(self.pack.replies["given_up"]))
-        if self._only_nods():
-            return self._clarify(self.conversation.open_slots, "missing_slots")  # type: ignore[arg-type]
+        unanswered = self._slots_after_a_nod()
+        if unanswered is not None:
+            return self._clarify(unanswered, "missing_slots")
         slots = self._continued_slots()
         if slots is not None:
             return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
@@ -193,13 +194,13 @@ class _Case:
         titles = (self.pack.intent(code).title for code in self.analysis.intents)
         return self.pack.replies["several"].format(wants="、".join(titles))
 
-    def _only_nods(self) -> bool:
-        """Tells whether 嗯 or 好的 came where an open question wants something else; asked again once, not for ever."""
+    def _slots_after_a_nod(self) -> OpenSlots | None:
+        """The open clarification where 嗯 or 好的 came instead of what was asked; it is put again once, not for ever."""
         opened, past = self.conversation.open_slots, self.conversation.past
         nods = self.analysis.intent.name == "chitchat.ack" and self._is_sure_of_intent()
         if opened is None or not opened.missing or not nods or (past and past[-1].intent == "chitchat.ack"):
-            return False
-        return not self._filled(opened.wanted, asked=opened.missing[0])
+            return None
+        return None if self._filled(opened.wanted, asked=opened.missing[0]) else opened
 
     def _gives_up(self) -> bool:
         return any(word in self.words for word in self.pack.policy.give_up) and not self._is_direct(self._best_hit())

@@ -29,14 +29,14 @@ from models.training import StepReport, predict
 from pipelines import baseline
 from pipelines.audit_labels import audit_settings
 from pipelines.benchmark.sets import UNLABELLED, PublicSets, Row, sample
-from pipelines.config import AuditConfig, BenchmarkConfig, Flagged, TrainConfig, load_config
+from pipelines.config import AuditConfig, BenchmarkConfig, Flagged, TrainConfig, TrainedSet, load_config
 from pipelines.label_audit import audit, frozen_features
 from pipelines.metrics import accuracy, bootstrap_interval, macro_f1
 from pipelines.prepared import Message, Prepared
 from pipelines.progress import progress_bar
 from pipelines.train import as_sentence_transformer, build_network, model_inputs, train_model
 
-TRAINED = ("cic", "jddc", "ewect")
+TRAINED: tuple[TrainedSet, ...] = ("cic", "jddc", "ewect")
 _HISTORY = 6  # turns kept before a message, as `prepare` keeps them
 _STRENGTHS = (0.003, 0.01, 0.03, 0.1, 1.0)  # inverse regularisations among which the frozen baseline chooses on the dev split
 _CONSTANT = "any"  # the one class of the head that a set has no labels for
@@ -56,7 +56,7 @@ class Task:
         note: What to know before reading the figures.
     """
 
-    name: str
+    name: TrainedSet
     target: Literal["intent", "emotion"]
     labels: tuple[str, ...]
     messages: dict[str, list[Message]]
@@ -94,7 +94,7 @@ def train_configs(config: BenchmarkConfig, names: Sequence[str]) -> dict[str, Tr
     return found
 
 
-def build_task(name: str, config: BenchmarkConfig, sets: PublicSets) -> Task:
+def build_task(name: TrainedSet, config: BenchmarkConfig, sets: PublicSets) -> Task:
     """Returns a set as a task; rows beyond the configured numbers are left out, drawn by the seed."""
     own, seed = config.training, config.seed
     splits, note = _cic(sets) if name == "cic" else _jddc(sets, seed) if name == "jddc" else _ewect(sets, own.ewect_rows, seed)
@@ -108,8 +108,9 @@ def build_task(name: str, config: BenchmarkConfig, sets: PublicSets) -> Task:
 
 def measure_training(task: Task, config: BenchmarkConfig, settings: TrainConfig) -> dict[str, Any]:
     """Returns accuracy, macro-F1 and seconds of the pipeline and of each baseline on the same rows, and the gain over TF-IDF."""
+    flagged = config.training.flagged.get(task.name)
     methods: dict[str, Callable[[], Labels]] = {
-        "kefu": lambda: _kefu(task, settings, config.training.flagged.get(task.name)),  # type: ignore[call-overload]
+        "kefu": lambda: _kefu(task, settings, flagged),
         "tfidf": lambda: baseline.classify(task.texts("train"), task.truth("train").tolist(), task.texts("test")),
     }
     missing: dict[str, str] = {}
@@ -128,7 +129,6 @@ def measure_training(task: Task, config: BenchmarkConfig, settings: TrainConfig)
         models[method_name] = _scores(task.truth("test"), predicted[method_name]) | {
             "seconds": round(time.monotonic() - started, 1)
         }
-    flagged = config.training.flagged.get(task.name)  # type: ignore[call-overload]
     note = (
         f"{task.note}; kefu's training rows that the audit of labels flags: {flagged.replace('_', '-')}" if flagged else task.note
     )
