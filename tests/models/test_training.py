@@ -278,3 +278,13 @@ def test_the_choice_of_bfloat16() -> None:
     assert use_bfloat16("on")
     assert not use_bfloat16("off")
     assert use_bfloat16("auto") is bool(torch.cpu._is_amx_tile_supported())
+
+
+def test_the_last_epoch_may_be_a_part_and_questions_join_one_step_in_so_many() -> None:
+    reports: list[StepReport] = []
+    settings = replace(SETTINGS, epochs=1.5, batch_size=2, entries_every=3)
+    fit(network(), TOKENIZER, ROWS, ENTRIES, settings, on_step=reports.append)
+    steps = -(-len(ROWS) // 2)
+    assert len(reports) == round(1.5 * steps) == reports[0].steps
+    assert [report.epoch for report in reports].count(1) == steps
+    assert ["pairs" in report.losses for report in reports] == [place % 3 == 0 for place in range(len(reports))]
