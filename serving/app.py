@@ -1,4 +1,4 @@
-"""HTTP: paths, bodies, error bodies, one log line and the metrics of each request."""
+"""HTTP: from a request to an operation and back, with error bodies, one log line and the metrics of each request."""
 
 from __future__ import annotations
 
@@ -27,24 +27,23 @@ from serving.errors import (
     MalformedBodyError,
     MethodError,
     UnknownPathError,
-    error_fields,
     error_response,
     field_error,
     http_error,
 )
+from serving.logs import log_call, placed
 from serving.metrics import Metrics
 from serving.openapi import openapi
+from serving.operation import Call, Operation, Services
+from serving.operations import OPERATIONS
 from serving.rate import RateLimit
-from serving.schema import ChatAnswer, ChatRequest, ReleaseAnswer, ReleaseRequest, ScoreEnvelope, Scores
 from serving.settings import Settings
 from serving.worker import WorkThread
 
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / "page"
-_CHUNK = 8  # messages of /score done in one piece, so that a /chat need not wait for 256
 _Model = TypeVar("_Model", bound=BaseModel)
-_Work = Callable[[Any, str, float], Awaitable[Response]]
 
 
 class Api:
@@ -52,16 +51,12 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._engine: Engine | None = None
-        self._metrics: Metrics | None = None
-        self._rate: RateLimit | None = None
+        self._services: Services | None = None
         self._thread = WorkThread(limit=settings.queue)
         self._docs = json.dumps(openapi(), ensure_ascii=False).encode()
         self._app = Starlette(
             routes=[
-                Route("/chat", self._endpoint("chat", self._chat), methods=["POST"]),
-                Route("/score", self._endpoint("score", self._score), methods=["POST"]),
-                Route("/release", self._endpoint("release", self._release), methods=["POST"]),
+                *(Route(operation.path, self._endpoint(operation), methods=[operation.method]) for operation in OPERATIONS),
                 Route("/metrics", self._show_metrics),
                 Route("/docs.json", self._show_docs),
                 Route("/openapi.json", self._show_docs),
@@ -78,82 +73,49 @@ class Api:
 
     def start(self, engine: Engine, metrics: Metrics, rate: RateLimit) -> None:
         """Lets requests in."""
-        self._engine, self._metrics, self._rate = engine, metrics, rate
+        self._services = Services(self._settings, engine, metrics, rate, self._thread)
 
     async def close(self) -> None:
         """Waits for the work under way."""
         await asyncio.to_thread(self._thread.close)
 
-    def _endpoint(self, path: str, work: _Work) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             started, request_id = time.perf_counter(), uuid4().hex
             try:
-                if self._rate is not None:
-                    self._rate.check(request.client.host if request.client else "")
-                response = await work(parse_json(await self._body(request)), request_id, started)
+                response = await operation.run(await self._call(operation, request, request_id, started))
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it
             except Exception as error:
-                response = self._failed(path, error, request_id, started)
+                response = self._failed(operation.name, error, request_id, started)
             response.headers["X-Request-ID"] = request_id
             response.headers["Cache-Control"] = "no-store"
-            if self._metrics is not None:
-                self._metrics.request(path, response.status_code, time.perf_counter() - started)
+            if self._services is not None:
+                self._services.metrics.request(operation.name, response.status_code, time.perf_counter() - started)
             return response
 
         return endpoint
 
-    async def _chat(self, body: Any, request_id: str, started: float) -> Response:
-        message, engine = _validated(ChatRequest, body), self._ready()
-        result = await self._thread.run(engine.chat, message, request_id=request_id, started=started)
-        if result.answer is None:
-            if self._metrics is not None:
-                self._metrics.replay()
-            _log("chat", request_id, started, conversation_id=message.conversation_id, replayed=True)
-            return _json(result.body, {"Idempotent-Replayed": "true"})
-        if self._metrics is not None:
-            self._metrics.chat(result.answer)
-        _log("chat", request_id, started, characters=len(message.text), channel=message.channel, **_facts(result.answer))
-        return _json(result.body)
+    async def _call(self, operation: Operation, request: Request, request_id: str, started: float) -> Call:
+        services = self._services
+        if services is None:
+            raise KefuError("a request came before the bundle was loaded; report this")
+        services.rate.check(request.client.host if request.client else "")
+        body = None
+        if operation.request is not None:
+            body = _validated(operation.request, parse_json(await self._body(request)))
+        return Call(services, body, request.path_params, request.query_params, request.headers, request_id, started)
 
-    async def _score(self, body: Any, request_id: str, started: float) -> Response:
-        messages, engine = _validated(ScoreEnvelope, body).messages, self._ready()
-        results: list[Scores | Exception] = []
-        for first in range(0, len(messages), _CHUNK):
-            results += await self._thread.run(engine.score, messages[first : first + _CHUNK], request_id=request_id)
-        written = [self._score_result(result, request_id) for result in results]
-        errors = sum(isinstance(result, Exception) for result in results)
-        _log("score", request_id, started, messages=len(results), errors=errors)
-        return _json('{"results": [' + ", ".join(written) + "]}")
-
-    def _score_result(self, result: Scores | Exception, request_id: str) -> str:
-        if isinstance(result, Scores):
-            if self._metrics is not None:
-                self._metrics.scores("score", result)
-            return result.model_dump_json()
-        if self._metrics is not None:
-            self._metrics.error("score", http_error(result).name)
-        if http_error(result).status >= 500:
-            cause = result if isinstance(result, KefuError) else _placed(result)
-            logger.error("a message of score failed", exc_info=cause, extra={"fields": {"request_id": request_id}})
-        return json.dumps({"error": error_fields(result, request_id)}, ensure_ascii=False)
-
-    async def _release(self, body: Any, request_id: str, started: float) -> Response:
-        request, engine = _validated(ReleaseRequest, body), self._ready()
-        released = await self._thread.run(engine.release, request.conversation_id)
-        _log("release", request_id, started, conversation_id=request.conversation_id, released=released)
-        return _json(ReleaseAnswer(conversation_id=request.conversation_id, released=released).model_dump_json())
-
-    def _failed(self, path: str, error: Exception, request_id: str, started: float) -> Response:
+    def _failed(self, name: str, error: Exception, request_id: str, started: float) -> Response:
         row = http_error(error)
-        if self._metrics is not None:
-            self._metrics.error(path, row.name)
+        if self._services is not None:
+            self._services.metrics.error(name, row.name)
         if row.status >= 500:
             fields = {"request_id": request_id, "error": row.name}
-            cause = error if isinstance(error, KefuError) else _placed(error)
-            logger.error("%s failed", path, exc_info=cause, extra={"fields": fields})
+            cause = error if isinstance(error, KefuError) else placed(error)
+            logger.error("%s failed", name, exc_info=cause, extra={"fields": fields})
         else:
-            _log(path, request_id, started, status=row.status, error=row.name)
+            log_call(name, request_id, started, status=row.status, error=row.name)
         return error_response(error, request_id)
 
     async def _body(self, request: Request) -> bytes:
@@ -167,15 +129,10 @@ class Api:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _ready(self) -> Engine:
-        if self._engine is None:
-            raise KefuError("a request came before the bundle was loaded; report this")
-        return self._engine
-
     async def _show_metrics(self, _: Request) -> Response:
-        if self._metrics is None:
+        if self._services is None:
             return Response(status_code=503)
-        content, media_type = await asyncio.to_thread(self._metrics.exposition)
+        content, media_type = await asyncio.to_thread(self._services.metrics.exposition)
         return Response(content, media_type=media_type)
 
     async def _show_docs(self, _: Request) -> Response:
@@ -210,30 +167,6 @@ def _validated(model: type[_Model], body: Any) -> _Model:
         return model.model_validate(body)
     except ValidationError as error:
         raise field_error(error) from error
-
-
-def _json(body: str, headers: dict[str, str] | None = None) -> Response:
-    return Response(body.encode(), headers=headers, media_type="application/json")
-
-
-def _log(path: str, request_id: str, started: float, **fields: object) -> None:
-    common = {"request_id": request_id, "status": 200, "latency_ms": round((time.perf_counter() - started) * 1000, 2)}
-    logger.info("%s", path, extra={"fields": common | fields})
-
-
-def _facts(answer: ChatAnswer) -> dict[str, object]:
-    return {
-        "conversation_id": answer.conversation_id, "turn": answer.turn,
-        "decision": answer.decision, "reason": answer.decision_reason,
-        "intent": answer.intent.name, "confidence": answer.intent.confidence, "out_of_scope": answer.out_of_scope.is_oos,
-        "emotion": answer.emotion.label, "alert": answer.emotion.reason, "priority": answer.priority.score,
-        "faq_id": answer.answer.faq_id if answer.answer else None, "bundle": answer.model.bundle, "degraded": answer.degraded,
-    }  # fmt: skip
-
-
-def _placed(error: Exception) -> Exception:
-    """The same kind of error at the same place, without its words: they may hold a customer's."""
-    return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

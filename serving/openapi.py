@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving.schema import (
-    MAX_MESSAGES,
-    SCHEMA_VERSION,
-    ChatAnswer,
-    ChatRequest,
-    ErrorBody,
-    ReleaseAnswer,
-    ReleaseRequest,
-    ScoreAnswer,
-    ScoreRequest,
-)
+from serving.operation import Operation
+from serving.operations import OPERATIONS
+from serving.schema import SCHEMA_VERSION, ErrorBody
 
+_ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _REFERENCE = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The body is not UTF-8 JSON, or a text holds half a surrogate pair",
@@ -28,20 +23,16 @@ _ERRORS = {
     "500": "Our fault; the message names the request id for the operators",
     "503": "Overloaded, or the conversation store cannot be used; try again",
 }
-_CHAT_EXAMPLE = {
-    "conversation_id": "c1", "message_id": "m7", "text": "怎么还不发货", "channel": "app",
-    "customer": {"tier": "silver", "orders": 4}, "order": {"status": "paid", "risk": 0.2}, "waiting_seconds": 30,
-}  # fmt: skip
-_SCORE_EXAMPLE = {"messages": [{"text": "怎么还不发货"}, {"text": "我要退货上周买的碎屏手机", "customer": {"tier": "silver"}}]}
 
 
 def openapi() -> dict[str, Any]:
     """Returns the document (OpenAPI 3.1)."""
-    incoming = _schemas("validation", ChatRequest, ScoreRequest, ReleaseRequest)
-    outgoing = _schemas("serialization", ChatAnswer, ScoreAnswer, ReleaseAnswer, ErrorBody)
-    chat = "What the customer wants and feels, how urgent it is, and what to reply"
-    score = f"The same without a reply, for 1 to {MAX_MESSAGES} messages; keeps no state. A bad message has an error in its place"
-    release = "Gives a conversation that was handed to a person back to the bot"
+    incoming = [_body(operation) for operation in OPERATIONS]
+    outgoing = [operation.answer for operation in OPERATIONS]
+    schemas = _schemas("validation", incoming) | _schemas("serialization", [*outgoing, ErrorBody])
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -49,13 +40,8 @@ def openapi() -> dict[str, Any]:
             "description": "Chinese e-commerce customer service: intent, emotion, priority, entities, answers.",
         },
         "servers": [{"url": "."}],
-        "paths": {
-            "/chat": {"post": _post("chat", chat, ChatRequest, ChatAnswer, _CHAT_EXAMPLE)},
-            "/score": {"post": _post("score", score, ScoreRequest, ScoreAnswer, _SCORE_EXAMPLE)},
-            "/release": {"post": _post("release", release, ReleaseRequest, ReleaseAnswer, {"conversation_id": "c1"})},
-            **{path: {"get": _get(path, text)} for path, text in _PLAIN.items()},
-        },
-        "components": {"schemas": incoming | outgoing},
+        "paths": paths | {path: {"get": _get(path, text)} for path, text in _PLAIN.items()},
+        "components": {"schemas": schemas},
     }  # fmt: skip
 
 
@@ -65,21 +51,30 @@ _PLAIN = {
 }  # fmt: skip
 
 
-def _schemas(mode: Literal["validation", "serialization"], *models: type[BaseModel]) -> dict[str, Any]:
-    _, schema = models_json_schema([(model, mode) for model in models], ref_template=_REFERENCE)
+def _body(operation: Operation) -> type[BaseModel] | None:
+    return operation.documented or operation.request
+
+
+def _schemas(mode: Literal["validation", "serialization"], models: Sequence[type[BaseModel] | None]) -> dict[str, Any]:
+    given = dict.fromkeys(model for model in models if model is not None)
+    _, schema = models_json_schema([(model, mode) for model in given], ref_template=_REFERENCE)
     return dict(schema["$defs"])
 
 
-def _post(name: str, summary: str, request: type[BaseModel], answer: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "operationId": name,
-        "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(request), "example": example}}},
-        "responses": {
-            "200": {"description": "Done", "content": _json(answer)},
-            **{status: {"description": text, "content": _json(ErrorBody)} for status, text in _ERRORS.items()},
-        },
-    }
+def _operation(operation: Operation) -> dict[str, Any]:
+    body = _body(operation)
+    described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    names = re.findall(r"{(\w+)}", operation.path)
+    if names:
+        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": _ID} for name in names]
+    if body is not None:
+        content = {"application/json": {"schema": _reference(body), "example": operation.example}}
+        described["requestBody"] = {"required": True, "content": content}
+    answer: dict[str, Any] = {"description": "Done"}
+    if operation.answer is not None:
+        answer["content"] = _json(operation.answer)
+    errors = {status: {"description": text, "content": _json(ErrorBody)} for status, text in _ERRORS.items()}
+    return described | {"responses": {"200": answer, **errors}}
 
 
 def _get(path: str, text: str) -> dict[str, Any]:

@@ -1,0 +1,96 @@
+"""What an operation of the HTTP interface is: one row that routes, checks and documents it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from serving.engine import Engine
+from serving.metrics import Metrics
+from serving.rate import RateLimit
+from serving.settings import Settings
+from serving.worker import WorkThread
+
+
+class Scope(StrEnum):
+    """What a key of the interface may do."""
+
+    CHAT = "chat"
+    SCORE = "score"
+    FEEDBACK = "feedback"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What operations work with. Made once, when the bundle is loaded."""
+
+    settings: Settings
+    engine: Engine
+    metrics: Metrics
+    rate: RateLimit
+    thread: WorkThread
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked.
+
+    Attributes:
+        services: What the operation works with.
+        body: The body as `Operation.request`; None for an operation without one.
+        path: The parts of the path that vary, by name.
+        query: The query parameters.
+        headers: The headers, names in lower case.
+        request_id: Names this call in the answer and in the log.
+        started: `time.perf_counter()` when the request came.
+    """
+
+    services: Services
+    body: Any
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    request_id: str
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        name: The operation's id, and its name in metrics and logs.
+        method: HTTP method.
+        path: As Starlette writes it; parts in braces vary.
+        scope: What the caller's key must allow; None for what everybody may ask.
+        summary: What comes out, in a line.
+        run: Does it.
+        request: What the body is checked as; None for an operation without a body.
+        documented: What the document shows of the body where single parts are checked later; else the same.
+        answer: What comes back; None for text or a file.
+        example: A body that is answered with 200.
+        answer_example: What comes back for it.
+    """
+
+    name: str
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    scope: Scope | None
+    summary: str
+    run: Callable[[Call], Awaitable[Response]]
+    request: type[BaseModel] | None = None
+    documented: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    example: dict[str, Any] = field(default_factory=dict)
+    answer_example: dict[str, Any] = field(default_factory=dict)
+
+
+def json_response(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Returns an answer whose body is JSON already."""
+    return Response(body.encode(), status, dict(headers or {}), "application/json")

@@ -1,0 +1,8 @@
+"""The operations of the HTTP interface, a module a topic. The order is the order in the document."""
+
+from __future__ import annotations
+
+from serving.operation import Operation
+from serving.operations import chat, conversations
+
+OPERATIONS: tuple[Operation, ...] = (*chat.OPERATIONS, *conversations.OPERATIONS)
