@@ -63,27 +63,23 @@ class Analyzer:
 
     def from_encoded(self, texts: Sequence[str], encoded: Encoded, *, top_k: int = 5) -> list[Analysis]:
         """Returns the analysis of texts whose pass was already made (evaluation reuses it), with `top_k` FAQ hits each."""
+        emotions = softmax(encoded.emotion, self._calibration.emotion_temperature)
+        return [
+            self._one(text, reading, emotions[row], encoded.vector[row], top_k)
+            for row, (text, reading) in enumerate(zip(texts, self.readings(encoded), strict=True))
+        ]
+
+    def readings(self, encoded: Encoded) -> list[Reading]:
+        """Returns the calibrated probabilities of intents and of being out of scope for each pass."""
         calibration = self._calibration
         intents = softmax(encoded.intent, calibration.intent_temperature)
         slope, intercept = calibration.presence_scale
         presence = sigmoid(encoded.presence * slope + intercept)
-        emotions = softmax(encoded.emotion, calibration.emotion_temperature)
         rejected = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence)
-        return [
-            self._one(text, intents[row], presence[row], emotions[row], float(rejected[row]), encoded.vector[row], top_k)
-            for row, text in enumerate(texts)
-        ]
+        return [Reading(intents[row], presence[row], float(rejected[row])) for row in range(len(rejected))]
 
-    def _one(
-        self,
-        text: str,
-        intents: np.ndarray,
-        presence: np.ndarray,
-        emotions: np.ndarray,
-        out_of_scope: float,
-        vector: np.ndarray,
-        top_k: int,
-    ) -> Analysis:
+    def _one(self, text: str, reading: Reading, emotions: np.ndarray, vector: np.ndarray, top_k: int) -> Analysis:
+        intents, presence, out_of_scope = reading.intent, reading.presence, reading.out_of_scope
         labels = self.bundle.labels
         order = np.argsort(-intents, kind="stable")
         ranking = tuple(
@@ -98,7 +94,7 @@ class Analyzer:
         scores = {name: round(float(value), 4) for name, value in zip(labels.emotions, emotions, strict=True)}
         label = labels.emotions[top]
         degraded: list[str] = []
-        hits = self._search(text, vector, Reading(intents, presence, out_of_scope), degraded, top_k)
+        hits = self._search(text, vector, reading, degraded, top_k)
         return Analysis(
             text=mask_pii(text), kind=message_kind(text), language=_language(text), ranking=ranking,
             intents=tuple(codes) or (ranking[0].name,), out_of_scope=round(out_of_scope, 4),

@@ -34,6 +34,11 @@ def words(text: str) -> list[str]:
     return [word for word in _segmenter().cut_for_search(for_model(text), HMM=False) if word not in _IGNORED]
 
 
+def segments(text: str) -> list[str]:
+    """Returns the text cut between words; joined they are the text again."""
+    return list(_segmenter().cut(text, HMM=False))
+
+
 @dataclass(frozen=True)
 class Bm25Index:
     """Postings with their BM25 weights.

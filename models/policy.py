@@ -6,6 +6,7 @@ out of scope > missing slots > answer > suggest > fallback.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
@@ -32,7 +33,7 @@ from models.priority import score_priority
 from models.retrieval import FaqIndex, SearchHit
 
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
-_CERTAIN_INTENT = 0.93  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
+CERTAIN_INTENT = 0.93  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
@@ -76,7 +77,12 @@ class Knowledge:
 
 def decide(analysis: Analysis, conversation: Conversation, circumstances: Circumstances, knowledge: Knowledge) -> Decision:
     """Returns what to do about a message. Pure: the same arguments always give the same decision."""
-    return _Case(analysis, conversation, circumstances, knowledge).decide()
+    case = Case(analysis, conversation, circumstances, knowledge)
+    for rule in RULES.values():
+        decision = rule(case)
+        if decision is not None:
+            return decision
+    raise AssertionError("the last rule always decides")
 
 
 def advance(conversation: Conversation, analysis: Analysis, decision: Decision) -> Conversation:
@@ -110,10 +116,10 @@ def _misses(conversation: Conversation, analysis: Analysis, decision: Decision) 
 
 def is_out_of_scope(analysis: Analysis, thresholds: Thresholds) -> bool:
     """Tells whether a message is rejected: its probability is over the threshold, and the ranking is not certain of an intent."""
-    return analysis.out_of_scope >= thresholds.out_of_scope and analysis.intent.confidence < _CERTAIN_INTENT
+    return analysis.out_of_scope >= thresholds.out_of_scope and analysis.intent.confidence < CERTAIN_INTENT
 
 
-class _Case:
+class Case:
     """One message under decision. Every method reads; none changes anything."""
 
     def __init__(self, analysis: Analysis, conversation: Conversation, circumstances: Circumstances, knowledge: Knowledge) -> None:
@@ -124,7 +130,7 @@ class _Case:
         self.pack = knowledge.pack
         self.faq = knowledge.faq
         self.thresholds = knowledge.thresholds
-        self.hits = tuple(hit for hit in analysis.hits if _is_usable(self.faq.by_id[hit.faq_id], circumstances))
+        self.hits = tuple(hit for hit in analysis.hits if is_usable(self.faq.by_id[hit.faq_id], circumstances))
         self.repetition = _repetition(analysis, conversation, knowledge.thresholds)
         self.alert = self._emotion_alert()
         self.priority = score_priority(
@@ -132,60 +138,116 @@ class _Case:
             repetition=self.repetition, waiting_seconds=circumstances.waiting_seconds,
         )  # fmt: skip
 
-    def decide(self) -> Decision:
-        policy = self.pack.policy
-        if self.conversation.handed_off and policy.silent_after_handoff:
-            return self._silent()
-        if self.analysis.kind == "text":
-            reason = self._handoff_reason()
-            if reason is not None:
-                return self._hand_off(reason)
-        else:
-            return self._wordless()
-        if self.conversation.open_slots is not None and self._gives_up():
-            return self._make("answer", "clarification_dropped", self._with_empathy(self.pack.replies["given_up"]))
-        unanswered = self._slots_after_a_nod()
-        if unanswered is not None:
-            return self._clarify(unanswered, "missing_slots")
-        slots = self._continued_slots()
-        if slots is not None:
-            return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
-        answer = self._best_hit()
-        out_of_scope = is_out_of_scope(self.analysis, self.thresholds) and not self._is_direct(answer)
-        if self._would_miss(answer, out_of_scope) and self.conversation.misses + 1 >= policy.repeated_misses:
-            return self._hand_off("repeated_miss")
-        if out_of_scope:
-            return self._make("fallback", "out_of_scope", self.pack.replies["out_of_scope"], miss=True)
-        return self._serve(answer)
+    # The rules, in the order of RULES: each decides, or leaves the message to the next. ----------------------------------
 
-    def _silent(self) -> Decision:
+    def after_handoff(self) -> Decision | None:
         """A person has the conversation; when nobody is there to read it, the customer is told."""
+        if not (self.conversation.handed_off and self.pack.policy.silent_after_handoff):
+            return None
         hours = self.pack.policy.opening_hours
         if _is_open(hours, self.circumstances.now):
             return self._make("silent", "handed_off", "")
         reply = self.pack.replies["handoff_closed"].format(**hours)
         return self._make("handoff", "outside_opening_hours", reply, handoff=Handoff("policy", self._summary(None)))
 
-    def _serve(self, best: SearchHit | None) -> Decision:
-        needed = self._needed_slots(answered=self._is_direct(best))
-        if needed is not None:
-            return self._clarify(needed, "missing_slots") if needed.missing else self._slots_done(needed)
-        chitchat = self._chitchat()
-        if chitchat is not None and not (
-            self._is_direct(best) and best is not None and self.faq.by_id[best.faq_id].intent == self.analysis.intent.name
-        ):
-            return chitchat
-        if self._is_direct(best) and best is not None:
-            return self._answer(best)
+    def wordless(self) -> Decision | None:
+        """A picture, a card, a link or an emoji asks for words."""
+        if self.analysis.kind == "text":
+            return None
+        reply = self.pack.replies[{"card": "link"}.get(self.analysis.kind, self.analysis.kind)]
+        return self._make("clarify", f"wordless_{self.analysis.kind}", reply, open_slots=self.conversation.open_slots)
+
+    def user_request(self) -> Decision | None:
+        """The customer asks for a person. 你们招人吗 is about people too, but no customer asks for one."""
+        human = self.pack.policy.human_intent
+        wanted = human in (self.analysis.intent.name, *self.analysis.intents)
+        return self._hand_off("user_request") if wanted and not is_out_of_scope(self.analysis, self.thresholds) else None
+
+    def policy(self) -> Decision | None:
+        """The shop wants a person for one of the intents."""
+        configured = any(intent in self.pack.policy.handoff_intents for intent in self.analysis.intents)
+        return self._hand_off("policy") if configured else None
+
+    def emotion(self) -> Decision | None:
+        """The customer is angrier than a bot should answer."""
+        return self._hand_off("emotion") if self.anger >= self.thresholds.anger_handoff else None
+
+    def clarification_dropped(self) -> Decision | None:
+        """The customer gives up what the open question was for."""
+        if self.conversation.open_slots is None or self.give_up_word() is None or self.is_direct(self.best_hit()):
+            return None
+        return self._make("answer", "clarification_dropped", self._with_empathy(self.pack.replies["given_up"]))
+
+    def nod(self) -> Decision | None:
+        """嗯 or 好的 came instead of what was asked: it is asked again once, not for ever."""
+        opened, past = self.conversation.open_slots, self.conversation.past
+        nods = self.analysis.intent.name == "chitchat.ack" and self.is_sure_of_intent()
+        if opened is None or not opened.missing or not nods or (past and past[-1].intent == "chitchat.ack"):
+            return None
+        return None if self._filled(opened.wanted, asked=opened.missing[0]) else self._clarify(opened, "missing_slots")
+
+    def slot_filled(self) -> Decision | None:
+        """The reply to an open question: the next one is asked, or a person gets them all."""
+        slots = self.continued_slots()
+        if slots is None:
+            return None
+        return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
+
+    def repeated_miss(self) -> Decision | None:
+        """The bot would fail once too often in a row."""
+        often = self.conversation.misses + 1 >= self.pack.policy.repeated_misses
+        return self._hand_off("repeated_miss") if often and self.would_miss() else None
+
+    def out_of_scope(self) -> Decision | None:
+        """The shop has no business with the message."""
+        if not self.is_rejected():
+            return None
+        return self._make("fallback", "out_of_scope", self.pack.replies["out_of_scope"], miss=True)
+
+    def missing_slots(self) -> Decision | None:
+        """The intent needs to know more: one thing is asked for, or a person gets what was said at once."""
+        needed = self.needed_slots(answered=self.is_direct(self.best_hit()))
+        if needed is None:
+            return None
+        return self._clarify(needed, "missing_slots") if needed.missing else self._slots_done(needed)
+
+    def small_talk(self) -> Decision | None:
+        """A greeting and the like, unless the knowledge base has a sure answer of its own to it."""
+        best, talk = self.best_hit(), self._chitchat()
+        own = self.is_direct(best) and best is not None and self.faq.by_id[best.faq_id].intent == self.analysis.intent.name
+        return None if own else talk
+
+    def faq_above_direct(self) -> Decision | None:
+        """The entry is sure enough to be sent."""
+        best = self.best_hit()
+        return self._answer(best) if self.is_direct(best) and best is not None else None
+
+    def faq_above_suggest(self) -> Decision | None:
+        """Entries are likely enough to be offered."""
         offered = self._offered()
-        if offered:
-            return self._make(
-                "suggest",
-                "faq_above_suggest",
-                self._with_empathy(self._named_wants() + self.pack.replies["suggest"]),
-                suggestions=offered,
-            )
+        if not offered:
+            return None
+        reply = self._with_empathy(self._named_wants() + self.pack.replies["suggest"])
+        return self._make("suggest", "faq_above_suggest", reply, suggestions=offered)
+
+    def nothing_fits(self) -> Decision:
+        """What is left: the bot says that it cannot help."""
         return self._make("fallback", "nothing_fits", self._with_empathy(self.pack.replies["fallback"]), miss=True)
+
+    # What the rules ask --------------------------------------------------------------------------------------------------
+
+    @property
+    def anger(self) -> float:
+        """Probability of anger, in [0, 1]."""
+        return self.analysis.emotion.scores.get("angry", 0.0)
+
+    def is_rejected(self) -> bool:
+        """Tells whether the message is out of scope and no entry surely answers it all the same."""
+        return is_out_of_scope(self.analysis, self.thresholds) and not self.is_direct(self.best_hit())
+
+    def give_up_word(self) -> str | None:
+        """The words by which the customer gives up, or None."""
+        return next((word for word in self.pack.policy.give_up if word in self.words), None)
 
     def _named_wants(self) -> str:
         """Several wants in one message are named, so that the customer sees that none was lost."""
@@ -194,38 +256,12 @@ class _Case:
         titles = (self.pack.intent(code).title for code in self.analysis.intents)
         return self.pack.replies["several"].format(wants="、".join(titles))
 
-    def _slots_after_a_nod(self) -> OpenSlots | None:
-        """The open clarification where 嗯 or 好的 came instead of what was asked; it is put again once, not for ever."""
-        opened, past = self.conversation.open_slots, self.conversation.past
-        nods = self.analysis.intent.name == "chitchat.ack" and self._is_sure_of_intent()
-        if opened is None or not opened.missing or not nods or (past and past[-1].intent == "chitchat.ack"):
-            return None
-        return None if self._filled(opened.wanted, asked=opened.missing[0]) else opened
-
-    def _gives_up(self) -> bool:
-        return any(word in self.words for word in self.pack.policy.give_up) and not self._is_direct(self._best_hit())
-
-    def _handoff_reason(self) -> str | None:
-        intents, policy = self.analysis.intents, self.pack.policy
-        first = self.analysis.intent
-        # 你们招人吗 is about people too, but no customer asks for one.
-        in_scope = not is_out_of_scope(self.analysis, self.thresholds)
-        if in_scope and (first.name == policy.human_intent or policy.human_intent in intents):
-            return "user_request"
-        if any(intent in policy.handoff_intents for intent in intents):
-            return "policy"
-        if self.analysis.emotion.scores.get("angry", 0.0) >= self.thresholds.anger_handoff:
-            return "emotion"
-        return None
-
-    def _wordless(self) -> Decision:
-        reply = self.pack.replies[{"card": "link"}.get(self.analysis.kind, self.analysis.kind)]
-        return self._make("clarify", f"wordless_{self.analysis.kind}", reply, open_slots=self.conversation.open_slots)
-
-    def _is_direct(self, hit: SearchHit | None) -> bool:
+    def is_direct(self, hit: SearchHit | None) -> bool:
+        """Tells whether an entry is sure enough to be sent."""
         return hit is not None and hit.confidence >= self.thresholds.faq_direct
 
-    def _best_hit(self) -> SearchHit | None:
+    def best_hit(self) -> SearchHit | None:
+        """The likeliest entry that may be sent today and in this channel."""
         return self.hits[0] if self.hits else None
 
     def _offered(self) -> tuple[SearchHit, ...]:
@@ -236,16 +272,17 @@ class _Case:
         near = [hit for hit in self.hits if hit.confidence >= _NEIGHBOUR * good[0].confidence]
         return tuple(near[: self.pack.policy.suggestions])
 
-    def _would_miss(self, best: SearchHit | None, out_of_scope: bool) -> bool:
-        if out_of_scope:
+    def would_miss(self) -> bool:
+        """Tells whether the bot has nothing that helps."""
+        if self.is_rejected():
             return True
-        if self._is_direct(best) or self._offered() or self._chitchat() is not None:
+        if self.is_direct(self.best_hit()) or self._offered() or self._chitchat() is not None:
             return False
-        return self._needed_slots(answered=False) is None
+        return self.needed_slots(answered=False) is None
 
     def _chitchat(self) -> Decision | None:
         domain, _, name = self.analysis.intent.name.partition(".")
-        if not self._is_sure_of_intent():
+        if not self.is_sure_of_intent():
             return None
         only = all(intent.startswith("chitchat.") for intent in self.analysis.intents)
         if domain != "chitchat" or not only or name not in self.pack.replies:
@@ -254,7 +291,7 @@ class _Case:
 
     # Slots ------------------------------------------------------------------------------------------------------------
 
-    def _continued_slots(self) -> OpenSlots | None:
+    def continued_slots(self) -> OpenSlots | None:
         """The open clarification with this reply in it; None if there is none or the customer changed the subject."""
         opened = self.conversation.open_slots
         if opened is None or not opened.missing or self._changes_the_subject(opened):
@@ -270,17 +307,18 @@ class _Case:
         first, named = self.analysis.intent, sum(entity.end - entity.start for entity in self.analysis.entities)
         if self.pack.slots[opened.missing[0]].free or first.name.startswith("chitchat."):
             return False
-        elsewhere = first.confidence >= _CERTAIN_INTENT and opened.intent not in (first.name, *self.analysis.intents)
+        elsewhere = first.confidence >= CERTAIN_INTENT and opened.intent not in (first.name, *self.analysis.intents)
         return elsewhere and len(self.analysis.text) - named > _LONGEST_REPLY
 
-    def _is_sure_of_intent(self) -> bool:
+    def is_sure_of_intent(self) -> bool:
         """Asking for slots, or small talk, on a guess would be worse than offering questions."""
         first, second = (*self.analysis.ranking, self.analysis.ranking[0])[:2]
         lead = first.confidence - second.confidence if len(self.analysis.ranking) > 1 else 1.0
         return first.confidence >= self.thresholds.intent and lead >= self.thresholds.intent_margin
 
-    def _needed_slots(self, *, answered: bool) -> OpenSlots | None:
-        if not self._is_sure_of_intent():
+    def needed_slots(self, *, answered: bool) -> OpenSlots | None:
+        """The slots that the intent needs, with those that the message fills; None if it needs none, or was asked already."""
+        if not self.is_sure_of_intent():
             return None
         for rule in self.pack.slot_rules:
             if rule.intent != self.analysis.intent.name or (rule.only_without_answer and answered):
@@ -335,7 +373,7 @@ class _Case:
     def _answer(self, hit: SearchHit) -> Decision:
         entry = self.faq.by_id[hit.faq_id]
         known = [self.faq.by_id[name] for name in entry.related if name in self.faq.by_id]
-        usable = [other for other in known if _is_usable(other, self.circumstances)]
+        usable = [other for other in known if is_usable(other, self.circumstances)]
         related = tuple((other.faq_id, other.question) for other in usable[: self.pack.policy.related])
         answer = Answer(entry.answer, entry.steps, entry.faq_id, hit.matched_question, hit.confidence, hit.score)
         parts = [self._with_empathy(entry.answer), self._second_answer(entry.faq_id, entry.intent)]
@@ -359,14 +397,14 @@ class _Case:
 
     def _hand_off(self, kind: str, *, reason: str = "", reply: str = "", slots: OpenSlots | None = None) -> Decision:
         hours = self.pack.policy.opening_hours
-        best = self._best_hit()
+        best = self.best_hit()
         if not _is_open(hours, self.circumstances.now):
             closed = self._with_empathy(self.pack.replies["handoff_closed"].format(**hours))
             handoff = Handoff(kind, self._summary(slots))
             return self._make("handoff", "outside_opening_hours", closed, handoff=handoff, miss=False)
         answer = None
         text = reply or self._with_empathy(self.pack.replies["handoff"])
-        if kind == "emotion" and self._is_direct(best) and best is not None:
+        if kind == "emotion" and self.is_direct(best) and best is not None:
             entry = self.faq.by_id[best.faq_id]
             answer = Answer(entry.answer, entry.steps, entry.faq_id, best.matched_question, best.confidence, best.score)
             text = f"{text}\n{entry.answer}"
@@ -423,7 +461,7 @@ def _repetition(analysis: Analysis, conversation: Conversation, thresholds: Thre
     return count
 
 
-def _is_usable(entry: FaqEntry, circumstances: Circumstances) -> bool:
+def is_usable(entry: FaqEntry, circumstances: Circumstances) -> bool:
     """Tells whether an entry may be sent today and in this channel."""
     if circumstances.channel and entry.channels and circumstances.channel not in entry.channels:
         return False
@@ -437,3 +475,13 @@ def _is_open(hours: dict[str, str], now: datetime | None) -> bool:
     local = now.astimezone(ZoneInfo(hours["timezone"])).time()
     start, end = time.fromisoformat(hours["from"]), time.fromisoformat(hours["to"])
     return start <= local < end if start < end else local >= start or local < end  # from 20:00 to 02:00 holds midnight
+
+
+RULES: Mapping[str, Callable[[Case], Decision | None]] = {
+    "handed_off": Case.after_handoff, "wordless": Case.wordless, "user_request": Case.user_request, "policy": Case.policy,
+    "emotion": Case.emotion, "clarification_dropped": Case.clarification_dropped, "nod": Case.nod, "slot_filled": Case.slot_filled,
+    "repeated_miss": Case.repeated_miss, "out_of_scope": Case.out_of_scope, "missing_slots": Case.missing_slots,
+    "chitchat": Case.small_talk, "faq_above_direct": Case.faq_above_direct, "faq_above_suggest": Case.faq_above_suggest,
+    "nothing_fits": Case.nothing_fits,
+}  # fmt: skip
+"""In the order of precedence: the first that decides has decided."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -12,12 +12,14 @@ from pydantic import ValidationError
 from data.types import Speaker, Utterance
 from models.analysis import Conversation, Customer, Decision, Order
 from models.analyzer import Request
+from models.bundle import Bundle
+from models.explain import Explanation, explain, replay
 from models.policy import Circumstances, advance, decide
 from serving.answers import chat_answer, scores
 from serving.bundles import Brain
 from serving.conversations import ConversationStore, Remembered, fit_to, vector_space
 from serving.errors import StateError, field_error
-from serving.schema import ChatAnswer, ChatRequest, MessageIn, Scores, TurnIn
+from serving.schema import ChatAnswer, ChatRequest, ExplainRequest, MessageIn, Scores, TurnIn
 
 _ATTEMPTS = 20  # another worker must win each of them, for one conversation, within milliseconds
 
@@ -80,6 +82,23 @@ class Engine:
     def score(self, messages: Sequence[object], *, request_id: str) -> list[Scores | Exception]:
         """Returns the scores of each message, in order, or the error in its place. Keeps no state."""
         return [self._score_one(message, request_id) for message in messages]
+
+    def explain(self, request: ExplainRequest) -> tuple[Explanation, Bundle]:
+        """Returns why a message would get the decision that it would get now, and the bundle that says so. Changes nothing.
+
+        Raises:
+            InputError: The text is empty or cannot be read.
+            StateError: The conversation cannot be read.
+        """
+        brain, circumstances = self.brain, self._circumstances(request)
+        if request.conversation_id is None:
+            history = _utterances(request.history or ())
+            state, passes = replay(brain.analyzer, brain.knowledge, history, circumstances)
+        else:
+            state, passes = fit_to(self._store.get(request.conversation_id), brain.bundle), 0
+            history = state.turns if request.history is None else _utterances(request.history)
+        found = explain(brain.analyzer, brain.knowledge, Request(request.text, history), state, circumstances)
+        return replace(found, passes=found.passes + passes), brain.bundle
 
     def release(self, conversation_id: str) -> bool:
         """Gives a conversation back to the bot; returns whether a person had it.

@@ -81,6 +81,12 @@ class ChatRequest(MessageIn):
     ] = None
 
 
+class ExplainRequest(MessageIn):
+    """The body of POST /explain. The state is the conversation's, as it is now, or else what `history` leads to."""
+
+    conversation_id: Id | None = None
+
+
 class ScoreRequest(BaseModel):
     """The body of POST /score."""
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from serving.operation import Operation
-from serving.operations import chat, conversations
+from serving.operations import chat, conversations, explain
 
-OPERATIONS: tuple[Operation, ...] = (*chat.OPERATIONS, *conversations.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (*chat.OPERATIONS, *conversations.OPERATIONS, *explain.OPERATIONS)

@@ -1,0 +1,235 @@
+"""Why a message was read and decided as it was: the words that counted, the FAQ candidates, thresholds, and the rules' path."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import InputError
+from data.normalise import for_model
+from data.types import Speaker, Utterance
+from models.analysis import Analysis, Conversation, Decision
+from models.analyzer import Analyzer, Request, check_text
+from models.bm25 import segments
+from models.bundle import Bundle
+from models.inputs import context_text, message_text
+from models.policy import Circumstances, Knowledge, advance, decide, is_usable
+from models.policy_path import Step, decide_with_path
+from models.retrieval import FEATURES, Reading
+
+MAX_WORDS = 16  # words left out one by one; in a longer message neighbours go together, so that a pass each stays affordable
+MAX_REPLAYED = 10  # the customer's latest messages that are decided anew to rebuild a state
+_CANDIDATES = 3
+_NEIGHBOURS = 5
+_WORD = re.compile(r"\w")
+
+
+@dataclass(frozen=True, slots=True)
+class WordInfluence:
+    """A word, text[start:end], and by how much the main intent's confidence falls without it, in [-1, 1]."""
+
+    text: str
+    start: int
+    end: int
+    influence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An indexed question near the message. `score` is their cosine, in [-1, 1]."""
+
+    faq_id: str
+    question: str
+    intent: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureShare:
+    """A feature of a candidate, and what it adds to the log-odds of its confidence."""
+
+    name: str
+    value: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry that may answer: its confidence is 1 / (1 + exp(-(bias + the features' contributions))).
+
+    Attributes:
+        faq_id: The entry.
+        question: Its own question.
+        matched_question: Its indexed question nearest to the message.
+        score: Their cosine, in [-1, 1].
+        confidence: Probability that the entry answers, in [0, 1].
+        usable: Whether it may be sent today and in this channel.
+        bias: Log-odds before any feature.
+        features: See FeatureShare.
+    """
+
+    faq_id: str
+    question: str
+    matched_question: str
+    score: float
+    confidence: float
+    usable: bool
+    bias: float
+    features: tuple[FeatureShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A threshold beside the value that was compared with it; without a value (no entry, no earlier message) it stayed unused."""
+
+    name: str
+    threshold: float
+    value: float | None
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All of it. `passes` counts the encoder's passes that it took."""
+
+    analysis: Analysis
+    decision: Decision
+    path: tuple[Step, ...]
+    words: tuple[WordInfluence, ...]
+    neighbours: tuple[Neighbour, ...]
+    candidates: tuple[Candidate, ...]
+    comparisons: tuple[Comparison, ...]
+    passes: int
+
+
+def explain(
+    analyzer: Analyzer, knowledge: Knowledge, request: Request, conversation: Conversation, circumstances: Circumstances
+) -> Explanation:
+    """Returns why a message gets the decision that it gets: one encoder pass, and one for each of up to MAX_WORDS words.
+
+    Raises:
+        InputError: The text is empty or cannot be read.
+    """
+    bundle, text = analyzer.bundle, check_text(request.text)
+    encoded = bundle.encoder.encode([text], [request.history])
+    analysis, reading = analyzer.from_encoded([text], encoded)[0], analyzer.readings(encoded)[0]
+    decision, path = decide_with_path(analysis, conversation, circumstances, knowledge)
+    searched = "faq" not in analysis.degraded
+    words = _influences(analyzer, analysis, text, request.history)
+    return Explanation(
+        analysis, decision, path, words,
+        _neighbours(bundle, analysis.vector) if searched else (),
+        _candidates(bundle, text, analysis.vector, reading, circumstances) if searched else (),
+        compared(analysis, reading, conversation, knowledge),
+        1 + len(words),
+    )  # fmt: skip
+
+
+def replay(
+    analyzer: Analyzer, knowledge: Knowledge, history: Sequence[Utterance], circumstances: Circumstances
+) -> tuple[Conversation, int]:
+    """Returns the state after a dialogue, as if the bot had had it, and how many encoder passes that took.
+
+    Only the customer's latest MAX_REPLAYED messages are decided anew; what the turns say stands as given.
+    """
+    customers = [place for place, turn in enumerate(history) if turn.speaker is Speaker.USER][-MAX_REPLAYED:]
+    state = Conversation()
+    for place in customers:
+        try:
+            analysis = analyzer.analyze([Request(history[place].text, tuple(history[:place]))])[0]
+        except InputError:  # an empty turn of a log says nothing
+            continue
+        state = advance(state, analysis, decide(analysis, state, circumstances, knowledge))
+    return state, len(customers)
+
+
+def compared(
+    analysis: Analysis, reading: Reading, conversation: Conversation, knowledge: Knowledge
+) -> tuple[Comparison, ...]:  # fmt: skip
+    """Returns every threshold beside the value of this message."""
+    scores, confidences = analysis.emotion.scores, [intent.confidence for intent in analysis.ranking]
+    anger, best = scores.get("angry"), max((hit.confidence for hit in analysis.hits), default=None)
+    last = conversation.past[-1] if conversation.past else None
+    values = {
+        "faq_direct": best, "faq_suggest": best, "intent": confidences[0],
+        "intent_margin": confidences[0] - confidences[1] if len(confidences) > 1 else None,
+        "presence": float(reading.presence.max()), "out_of_scope": analysis.out_of_scope, "anger_alert": anger,
+        "anger_handoff": anger, "anxiety_alert": scores.get("anxious"),
+        "repeat": None if last is None else float(np.dot(np.array(last.vector, np.float32), analysis.vector)),
+    }  # fmt: skip
+    limits = ((name, float(getattr(knowledge.thresholds, name))) for name in knowledge.thresholds.__slots__)
+    return tuple(
+        Comparison(
+            name, limit, None if (value := values.get(name)) is None else round(value, 4), value is not None and value >= limit
+        )
+        for name, limit in limits
+    )
+
+
+def _influences(
+    analyzer: Analyzer, analysis: Analysis, text: str, history: Sequence[Utterance]
+) -> tuple[WordInfluence, ...]:  # fmt: skip
+    """The fall of the main intent's confidence when each word is left out; masked words are left out as they stand."""
+    bundle, shown = analyzer.bundle, analysis.text
+    if analysis.kind != "text":
+        return ()
+    spans, reader = _spans(shown), bundle.encoder.input_format
+    context = context_text(text, history, reader)  # as in the first pass: a shorter message must not suddenly get one
+    encoded = bundle.encoder.encode_prepared([(message_text(shown[:a] + shown[b:], reader), context) for a, b in spans])
+    main = bundle.labels.intents.index(analysis.intent.name)
+    without = [float(reading.intent[main]) for reading in analyzer.readings(encoded)] if spans else []
+    return tuple(
+        WordInfluence(shown[start:end], start, end, round(analysis.intent.confidence - rest, 4))
+        for (start, end), rest in zip(spans, without, strict=True)
+    )
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Where the words are, at most MAX_WORDS stretches; punctuation and spaces are nobody's."""
+    simple = for_model(text)
+    spans, start = [], 0
+    for word in segments(simple if len(simple) == len(text) else text):
+        if _WORD.search(word):
+            spans.append((start, start + len(word)))
+        start += len(word)
+    together = math.ceil(len(spans) / MAX_WORDS) or 1
+    groups = [spans[first : first + together] for first in range(0, len(spans), together)]
+    return [(group[0][0], group[-1][1]) for group in groups]
+
+
+def _neighbours(bundle: Bundle, vector: NDArray[np.float32]) -> tuple[Neighbour, ...]:
+    faq = bundle.faq
+    cosines = faq.vectors @ vector
+    found = []
+    for row in np.argsort(-cosines, kind="stable")[:_NEIGHBOURS]:
+        entry = faq.entries[faq.owner[row]]
+        found.append(Neighbour(entry.faq_id, faq.questions[row], entry.intent, round(float(cosines[row]), 4)))
+    return tuple(found)
+
+
+def _candidates(
+    bundle: Bundle, text: str, vector: NDArray[np.float32], reading: Reading, circumstances: Circumstances
+) -> tuple[Candidate, ...]:
+    """The likeliest entries, by the same features and weights as `FaqIndex.search`."""
+    faq, fusion = bundle.faq, bundle.calibration.fusion
+    found = faq.candidates(text, vector, reading)
+    confidence = fusion.probability(found.features)
+    shown = []
+    for place in np.argsort(-confidence, kind="stable")[:_CANDIDATES]:
+        entry, row = faq.entries[found.entries[place]], found.features[place]
+        shares = tuple(
+            FeatureShare(name, round(float(value), 4), round(float(value) * weight, 4))
+            for name, value, weight in zip(FEATURES, row, fusion.weights, strict=True)
+        )
+        shown.append(
+            Candidate(
+                entry.faq_id, entry.question, faq.questions[found.questions[place]], round(float(row[0]), 4),
+                round(float(confidence[place]), 4), is_usable(entry, circumstances), round(fusion.bias, 4), shares,
+            )
+        )  # fmt: skip
+    return tuple(shown)
