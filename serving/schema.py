@@ -29,34 +29,37 @@ Id = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x
 # The analyzer checks the length, so that its own error names the limit; the schema only tells of it.
 Text = Annotated[str, AfterValidator(_whole), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_CHARACTERS})]
 Probability = Annotated[float, Field(ge=0, le=1)]
+WaitingSeconds = Annotated[float | None, Field(ge=0, le=10**8, description="How long the customer has waited for this answer.")]
 
 
-class _Incoming(BaseModel):
+class Incoming(BaseModel):
+    """Part of a request: unknown fields are ignored."""
+
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
-class TurnIn(_Incoming):
+class TurnIn(Incoming):
     """An earlier turn."""
 
     speaker: Literal["user", "agent"]
     text: Annotated[str, Field(max_length=MAX_HISTORY_TEXT)]
 
 
-class CustomerIn(_Incoming):
+class CustomerIn(Incoming):
     """What the shop knows of the customer. Without a tier, the number of orders gives one."""
 
     tier: Literal["regular", "silver", "gold", "platinum"] | None = None
     orders: Annotated[int, Field(ge=0, le=10**9)] | None = None
 
 
-class OrderIn(_Incoming):
+class OrderIn(Incoming):
     """What the shop knows of the order in question."""
 
     status: Annotated[str, Field(max_length=64)] | None = None
     risk: Annotated[Probability | None, Field(description="Risk of losing this order or customer, 0 to 1.")] = None
 
 
-class MessageIn(_Incoming):
+class MessageIn(Incoming):
     """A customer's message with what is known around it. Only `text` is required."""
 
     text: Annotated[Text, Field(description="The customer's words; emoji, a link or a card such as [商品卡片] are fine.")]
@@ -66,9 +69,7 @@ class MessageIn(_Incoming):
     ] = None
     customer: CustomerIn | None = None
     order: OrderIn | None = None
-    waiting_seconds: Annotated[
-        float | None, Field(ge=0, le=10**8, description="How long the customer has waited for this answer.")
-    ] = None
+    waiting_seconds: WaitingSeconds = None
     channel: Annotated[str, Field(max_length=64)] | None = None
 
 
@@ -93,13 +94,13 @@ class ScoreRequest(BaseModel):
     messages: Annotated[list[MessageIn], Field(min_length=1, max_length=MAX_MESSAGES)]
 
 
-class ScoreEnvelope(_Incoming):
+class ScoreEnvelope(Incoming):
     """What is checked of /score as a whole; each message is checked by itself, so that a bad one spoils no other."""
 
     messages: Annotated[list[Any], Field(min_length=1, max_length=MAX_MESSAGES)]
 
 
-class ReleaseRequest(_Incoming):
+class ReleaseRequest(Incoming):
     """The body of POST /release."""
 
     conversation_id: Id

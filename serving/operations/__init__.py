@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from serving.operation import Operation
-from serving.operations import chat, conversations, explain
+from serving.operations import chat, conversations, explain, rasa
 
-OPERATIONS: tuple[Operation, ...] = (*chat.OPERATIONS, *conversations.OPERATIONS, *explain.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = (
+    *chat.OPERATIONS,
+    *conversations.OPERATIONS,
+    *explain.OPERATIONS,
+    *rasa.OPERATIONS,
+)

@@ -8,6 +8,7 @@ import logging
 from starlette.responses import Response
 
 from data.errors import KefuError
+from serving.engine import ChatResult
 from serving.errors import error_fields, http_error
 from serving.logs import log_call, placed
 from serving.operation import Call, Operation, Scope, json_response
@@ -15,21 +16,28 @@ from serving.schema import MAX_MESSAGES, ChatAnswer, ChatRequest, ScoreAnswer, S
 
 logger = logging.getLogger(__name__)
 
+REPLAYED = {"Idempotent-Replayed": "true"}
 _CHUNK = 8  # messages of /score done in one piece, so that a /chat need not wait for 256
 
 
 async def chat(call: Call) -> Response:
     """Answers a message and remembers the conversation."""
-    message, services = call.body, call.services
+    result = await reply(call, call.body)
+    return json_response(result.body, headers=REPLAYED if result.answer is None else None)
+
+
+async def reply(call: Call, message: ChatRequest, *, name: str = "chat") -> ChatResult:
+    """Returns the answer to a message, counted and logged; `name` is the operation's."""
+    services = call.services
     result = await services.thread.run(services.engine.chat, message, request_id=call.request_id, started=call.started)
     if result.answer is None:
         services.metrics.replay()
-        log_call("chat", call.request_id, call.started, conversation_id=message.conversation_id, replayed=True)
-        return json_response(result.body, headers={"Idempotent-Replayed": "true"})
+        log_call(name, call.request_id, call.started, conversation_id=message.conversation_id, replayed=True)
+        return result
     services.metrics.chat(result.answer)
     facts = _facts(result.answer)
-    log_call("chat", call.request_id, call.started, characters=len(message.text), channel=message.channel, **facts)
-    return json_response(result.body)
+    log_call(name, call.request_id, call.started, characters=len(message.text), channel=message.channel, **facts)
+    return result
 
 
 async def score(call: Call) -> Response:

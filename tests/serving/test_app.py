@@ -87,14 +87,15 @@ def test_handoff_release_and_their_metrics(make: Make, recalibrated: Callable[[C
     client, registry = make(Settings(), load_brain(Settings(bundle=path)))
     assert client.post("/chat", json=BODY).json()["handoff"]["reason"] == "emotion"
     assert client.post("/chat", json=BODY).json()["decision"] == "silent"
+    assert client.post("/webhooks/rest/webhook", json={"sender": "c1", "message": "在吗"}).json() == []
     released = client.post("/release", json={"conversation_id": "c1"})
     assert released.json() == {"conversation_id": "c1", "released": True}
     assert client.post("/release", json={"conversation_id": "c1"}).json()["released"] is False
     assert client.post("/release", json={}).status_code == 422
     assert client.post("/chat", json=BODY).json()["decision"] == "handoff"
     assert registry.get_sample_value("kefu_handoffs_total", {"reason": "emotion"}) == 2
-    assert registry.get_sample_value("kefu_decisions_total", {"decision": "silent", "reason": "handed_off"}) == 1
-    assert registry.get_sample_value("kefu_anger_alerts_total") == 3
+    assert registry.get_sample_value("kefu_decisions_total", {"decision": "silent", "reason": "handed_off"}) == 2
+    assert registry.get_sample_value("kefu_anger_alerts_total") == 4
 
 
 def test_retries_are_counted_apart(make: Make) -> None:
