@@ -24,14 +24,13 @@ logger = logging.getLogger(__name__)
 
 MAX_REMEMBERED = 30  # turns, and messages, that a state keeps
 MAX_ANSWERS = 100  # answers kept for retries, the newest of a conversation
-_SCHEMA = 1
+_SCHEMA = 2
 _DAY = 86400.0
 _PURGE_EVERY = 600.0  # seconds
 
 _PURGES = (
     "DELETE FROM conversations WHERE conversation_id IN (SELECT conversation_id FROM conversations WHERE updated < ? LIMIT 2000)",
-    "DELETE FROM answers WHERE (conversation_id, message_id) IN "
-    "(SELECT conversation_id, message_id FROM answers WHERE created < ? LIMIT 2000)",
+    "DELETE FROM answers WHERE request_id IN (SELECT request_id FROM answers WHERE created < ? LIMIT 2000)",
 )
 _TABLES = """
 CREATE TABLE IF NOT EXISTS conversations (
@@ -39,10 +38,20 @@ CREATE TABLE IF NOT EXISTS conversations (
     updated REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS conversations_by_age ON conversations (updated);
 CREATE TABLE IF NOT EXISTS answers (
-    conversation_id TEXT NOT NULL, message_id TEXT NOT NULL, turn INTEGER NOT NULL, answer TEXT NOT NULL, created REAL NOT NULL,
-    PRIMARY KEY (conversation_id, message_id)) WITHOUT ROWID;
+    request_id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL, message_id TEXT, turn INTEGER NOT NULL, answer TEXT NOT NULL,
+    created REAL NOT NULL) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS answers_by_message ON answers (conversation_id, message_id);
 CREATE INDEX IF NOT EXISTS answers_by_age ON answers (created);
 """
+# Schema 1 kept answers to messages with an id only, and found them by that id only.
+_FROM_1 = (
+    "ALTER TABLE answers RENAME TO answers_1",
+    "DROP INDEX answers_by_age",
+    *_TABLES.split(";"),
+    "INSERT OR REPLACE INTO answers SELECT json_extract(answer, '$.request_id'), conversation_id, message_id, turn, answer, created "
+    "FROM answers_1 WHERE json_extract(answer, '$.request_id') IS NOT NULL",
+    "DROP TABLE answers_1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,21 @@ class Remembered:
     space: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """An answer of /chat, to be found again.
+
+    Attributes:
+        request_id: Names the call that was answered.
+        body: The answer as JSON, personal data masked.
+        message_id: The client's name of the message, if it gave one: a retry gets `body` again.
+    """
+
+    request_id: str
+    body: str
+    message_id: str | None = None
+
+
 class ConversationStore(Protocol):
     """What a store of conversations must do. Another one (Redis, say) serves many machines."""
 
@@ -71,7 +95,10 @@ class ConversationStore(Protocol):
     def answered(self, conversation_id: str, message_id: str) -> str | None:
         """Returns the stored answer to a message, or None."""
 
-    def save(self, before: Remembered, after: Remembered, *, message_id: str | None = None, answer: str = "") -> bool:
+    def answer_to(self, request_id: str) -> str | None:
+        """Returns the answer (a ChatAnswer as JSON) that a call of /chat was given, or None where there is none any more."""
+
+    def save(self, before: Remembered, after: Remembered, answer: StoredAnswer | None = None) -> bool:
         """Writes state and answer together, if the stored version is still `before.version`; returns whether it was."""
 
 
@@ -96,9 +123,9 @@ class SqliteConversations:
             open_wal(self._connection)
             with self._transaction():
                 (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-                if found not in (0, _SCHEMA):
+                if found not in (0, 1, _SCHEMA):
                     raise StateError(f"{path} has schema {found}, this kefu writes {_SCHEMA}; move it away or set KEFU_STATE")
-                for statement in _TABLES.split(";"):
+                for statement in _FROM_1 if found == 1 else _TABLES.split(";"):
                     self._connection.execute(statement)
                 self._connection.execute(f"PRAGMA user_version = {_SCHEMA}")
         except (OSError, sqlite3.Error) as error:
@@ -127,7 +154,12 @@ class SqliteConversations:
         )
         return None if row is None else str(row[0])
 
-    def save(self, before: Remembered, after: Remembered, *, message_id: str | None = None, answer: str = "") -> bool:
+    def answer_to(self, request_id: str) -> str | None:
+        """Returns the answer (a ChatAnswer as JSON) that a call of /chat was given, or None where there is none any more."""
+        row = self._row("SELECT answer FROM answers WHERE request_id = ? AND created >= ?", (request_id, self._cutoff()))
+        return None if row is None else str(row[0])
+
+    def save(self, before: Remembered, after: Remembered, answer: StoredAnswer | None = None) -> bool:
         """Writes state and answer together, if the stored version is still `before.version`; returns whether it was."""
         name, now = before.conversation.conversation_id, time.time()
         values = (after.turn, after.space, to_json(after.conversation), now)
@@ -147,9 +179,9 @@ class SqliteConversations:
                 )
             if written.rowcount != 1:
                 return False
-            if message_id is not None:
-                row = (name, message_id, after.turn, answer, now)
-                connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+            if answer is not None:
+                row = (answer.request_id, name, answer.message_id, after.turn, answer.body, now)
+                connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
                 connection.execute("DELETE FROM answers WHERE conversation_id = ? AND turn <= ?", (name, after.turn - MAX_ANSWERS))
         self._purge(now)
         return True

@@ -17,7 +17,7 @@ from models.explain import Explanation, explain, replay
 from models.policy import Circumstances, advance, decide
 from serving.answers import chat_answer, scores
 from serving.bundles import Brain
-from serving.conversations import ConversationStore, Remembered, fit_to, vector_space
+from serving.conversations import ConversationStore, Remembered, StoredAnswer, fit_to, vector_space
 from serving.errors import StateError, field_error
 from serving.schema import ChatAnswer, ChatRequest, ExplainRequest, MessageIn, Scores, TurnIn
 
@@ -75,7 +75,7 @@ class Engine:
             )  # fmt: skip
             after = Remembered(advance(conversation, analysis, decision), turn, space=vector_space(brain.bundle))
             body = answer.model_dump_json()
-            if self._store.save(before, after, message_id=request.message_id, answer=body):
+            if self._store.save(before, after, StoredAnswer(request_id, body, request.message_id)):
                 return ChatResult(body, answer)
         raise StateError("this conversation is changed by too many requests at once; send its messages one after another")
 

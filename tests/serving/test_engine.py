@@ -16,7 +16,7 @@ from models.calibration import Calibration, Thresholds
 from models.domain import TIERS
 from serving import engine as engine_module
 from serving.bundles import load_brain
-from serving.conversations import Remembered, SqliteConversations
+from serving.conversations import Remembered, SqliteConversations, StoredAnswer
 from serving.engine import Engine
 from serving.errors import OverloadedError, StateError
 from serving.schema import ChatAnswer, ChatRequest, CustomerIn, Scores
@@ -47,6 +47,12 @@ def test_handoff_then_silence_then_release(angry: Engine) -> None:
     assert third is not None and (third.decision, third.turn) == ("handoff", 3)
 
 
+def test_what_was_answered_is_found_by_its_request(engine: Engine) -> None:
+    request = ChatRequest(conversation_id="c1", text="怎么开发票，我的电话13800138000")
+    result = engine.chat(request, request_id="r9", started=time.perf_counter())
+    assert engine._store.answer_to("r9") == result.body and "13800138000" not in result.body
+
+
 def test_opening_hours_count_only_when_switched_on(angry: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     class Night:
         now = staticmethod(lambda _: datetime(2026, 1, 1, 20, tzinfo=UTC))  # 04:00 in Shanghai
@@ -64,10 +70,10 @@ def test_a_conflict_is_tried_again_with_the_newer_state(engine: Engine, monkeypa
     real = engine._store.save
     stolen: list[bool] = []
 
-    def save(before: Remembered, after: Remembered, **more: str) -> bool:
+    def save(before: Remembered, after: Remembered, given: StoredAnswer) -> bool:
         if not stolen:  # another worker was faster
             stolen.append(real(before, Remembered(before.conversation, before.turn + 1, space=before.space)))
-        return real(before, after, **more)
+        return real(before, after, given)
 
     monkeypatch.setattr(engine._store, "save", save)
     answer = chat(engine, "怎么开发票", message_id="m")
