@@ -8,6 +8,7 @@ import sys
 from typing import NoReturn
 
 from data.errors import ConfigError, KefuError
+from serving.access import Access
 from serving.bundles import load_brain
 from serving.conversations import SqliteConversations
 from serving.settings import ROOT, Settings, ip_address
@@ -18,6 +19,7 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         host = ip_address(settings.host)
+        Access(settings).check_host(host)
         check_port(host, settings.port)
         SqliteConversations(settings.state, days=settings.state_days).close()
         version = load_brain(settings).bundle.manifest.bundle_version

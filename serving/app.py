@@ -18,14 +18,19 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
 
 from data.errors import KefuError
+from serving.access import Access, Key
+from serving.audit import write
 from serving.engine import Engine
 from serving.errors import (
     BodyTooLargeError,
+    ForbiddenError,
     MalformedBodyError,
     MethodError,
+    StateError,
     UnknownPathError,
     error_response,
     field_error,
@@ -34,7 +39,7 @@ from serving.errors import (
 from serving.logs import log_call, placed
 from serving.metrics import Metrics
 from serving.openapi import openapi
-from serving.operation import Call, Operation, Services
+from serving.operation import Call, Operation, Scope, Services
 from serving.operations import OPERATIONS
 from serving.rate import RateLimit
 from serving.settings import Settings
@@ -51,6 +56,7 @@ class Api:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._access = Access(settings)
         self._services: Services | None = None
         self._thread = WorkThread(limit=settings.queue)
         self._docs = json.dumps(openapi(), ensure_ascii=False).encode()
@@ -67,7 +73,7 @@ class Api:
             exception_handlers={HTTPException: _http_exception},
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers a request."""
         await self._app(scope, receive, send)
 
@@ -81,13 +87,16 @@ class Api:
 
     def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            started, request_id = time.perf_counter(), uuid4().hex
+            started, request_id, key = time.perf_counter(), uuid4().hex, None
             try:
-                response = await operation.run(await self._call(operation, request, request_id, started))
+                key = self._key(operation, request)
+                response = await operation.run(await self._call(operation, request, request_id, started, key))
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it
             except Exception as error:
                 response = self._failed(operation.name, error, request_id, started)
+                if operation.scope is Scope.ADMIN:
+                    await self._audit_failure(operation.name, error, request_id, key)
             response.headers["X-Request-ID"] = request_id
             response.headers["Cache-Control"] = "no-store"
             if self._services is not None:
@@ -96,7 +105,10 @@ class Api:
 
         return endpoint
 
-    async def _call(self, operation: Operation, request: Request, request_id: str, started: float) -> Call:
+    def _key(self, operation: Operation, request: Request) -> Key | None:
+        return None if operation.scope is None else self._access.check(request, operation.scope)
+
+    async def _call(self, operation: Operation, request: Request, request_id: str, started: float, key: Key | None) -> Call:
         services = self._services
         if services is None:
             raise KefuError("a request came before the bundle was loaded; report this")
@@ -104,7 +116,8 @@ class Api:
         body = None
         if operation.request is not None:
             body = _validated(operation.request, parse_json(await self._body(request)))
-        return Call(services, body, request.path_params, request.query_params, request.headers, request_id, started)
+        name = None if key is None else key.name
+        return Call(services, body, request.path_params, request.query_params, request.headers, request_id, started, name)
 
     def _failed(self, name: str, error: Exception, request_id: str, started: float) -> Response:
         row = http_error(error)
@@ -118,6 +131,13 @@ class Api:
             log_call(name, request_id, started, status=row.status, error=row.name)
         return error_response(error, request_id)
 
+    async def _audit_failure(self, name: str, error: Exception, request_id: str, key: Key | None) -> None:
+        who = error.key if isinstance(error, ForbiddenError) else None if key is None else key.name
+        try:
+            await write(self._settings, name, key=who, request_id=request_id, outcome=http_error(error).name)
+        except StateError as unwritten:  # the answer is a refusal already
+            logger.error("%s", unwritten, extra={"fields": {"request_id": request_id}})
+
     async def _body(self, request: Request) -> bytes:
         limit, size, chunks = self._settings.max_body, 0, []
         async for chunk in request.stream():
@@ -129,9 +149,13 @@ class Api:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def _show_metrics(self, _: Request) -> Response:
+    async def _show_metrics(self, request: Request) -> Response:
         if self._services is None:
             return Response(status_code=503)
+        try:  # the numbers of a shop are not for everybody
+            self._access.check(request, None)
+        except KefuError as error:
+            return error_response(error, uuid4().hex)
         content, media_type = await asyncio.to_thread(self._services.metrics.exposition)
         return Response(content, media_type=media_type)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -48,6 +48,18 @@ class MethodError(InputError):
     """The path exists, and takes another method."""
 
 
+class UnauthorizedError(KefuError):
+    """The request has no key, or one that nobody gave out."""
+
+
+class ForbiddenError(KefuError):
+    """The caller is known, or need not be, and may not do this. `key` is the caller's name."""
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class TooManyRequestsError(KefuError):
     """A client sends more than its share."""
 
@@ -69,12 +81,14 @@ class HttpError:
         name: The `type` in the body.
         shown: Whether the error's own message is shown, or only that something went wrong.
         retry_after: Seconds after which a retry makes sense, or None.
+        headers: Further headers of the answer.
     """
 
     status: int
     name: str
     shown: bool = True
     retry_after: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 TABLE: dict[type[KefuError], HttpError] = {
@@ -84,6 +98,8 @@ TABLE: dict[type[KefuError], HttpError] = {
     InputError: HttpError(422, "invalid_text"),
     InputTooLongError: HttpError(413, "text_too_long"),
     BodyTooLargeError: HttpError(413, "body_too_large"),
+    UnauthorizedError: HttpError(401, "unauthorized", headers={"WWW-Authenticate": 'Bearer realm="kefu"'}),
+    ForbiddenError: HttpError(403, "forbidden"),
     UnknownPathError: HttpError(404, "not_found"),
     MethodError: HttpError(405, "method_not_allowed"),
     TooManyRequestsError: HttpError(429, "too_many_requests", retry_after=60),
@@ -121,7 +137,7 @@ def error_response(error: Exception, request_id: str, headers: Mapping[str, str]
     row = http_error(error)
     body = json.dumps({"error": error_fields(error, request_id)}, ensure_ascii=False).encode("utf-8", "backslashreplace")
     retry = {} if row.retry_after is None else {"Retry-After": str(row.retry_after)}
-    return Response(body, row.status, {**retry, **(headers or {})}, "application/json")
+    return Response(body, row.status, {**retry, **row.headers, **(headers or {})}, "application/json")
 
 
 def field_error(error: ValidationError) -> InputError:

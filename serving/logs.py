@@ -27,12 +27,12 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": _masked(record.getMessage()),
+            "message": masked(record.getMessage()),
         }
         fields: dict[str, Any] = getattr(record, "fields", {})
-        line |= {name: _masked(value) if isinstance(value, str) and name not in _OURS else value for name, value in fields.items()}
+        line |= {name: masked(value) if isinstance(value, str) and name not in _OURS else value for name, value in fields.items()}
         if record.exc_info:
-            line["exception"] = _masked(self.formatException(record.exc_info))
+            line["exception"] = masked(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -65,5 +65,6 @@ def placed(error: Exception) -> Exception:
     return RuntimeError(type(error).__name__).with_traceback(error.__traceback__)
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
+    """Returns a text without personal data."""
     return mask_pii(text) if _TELLING.search(text) else text

@@ -17,6 +17,8 @@ _ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _REFERENCE = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The body is not UTF-8 JSON, or a text holds half a surrogate pair",
+    "401": "There are keys, and the request has none of them",
+    "403": "The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network",
     "413": "The body or a text is too long",
     "422": "A field is missing, wrong, or out of its range",
     "429": "Too many requests in this minute",
@@ -41,9 +43,14 @@ def openapi() -> dict[str, Any]:
         },
         "servers": [{"url": "."}],
         "paths": paths | {path: {"get": _get(path, text)} for path, text in _PLAIN.items()},
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": _SECURITY},
     }  # fmt: skip
 
+
+_SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key of this service. Without keys, this machine needs none."},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+}
 
 _PLAIN = {
     "/healthz": "200 while the process lives", "/livez": "200 while the process lives", "/readyz": "200 once it can answer",
@@ -64,6 +71,8 @@ def _schemas(mode: Literal["validation", "serialization"], models: Sequence[type
 def _operation(operation: Operation) -> dict[str, Any]:
     body = _body(operation)
     described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    if operation.scope is not None:
+        described["security"] = [{name: [operation.scope.value]} for name in _SECURITY]
     names = re.findall(r"{(\w+)}", operation.path)
     if names:
         described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": _ID} for name in names]
@@ -73,7 +82,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done"}
     if operation.answer is not None:
         answer["content"] = _json(operation.answer)
-    errors = {status: {"description": text, "content": _json(ErrorBody)} for status, text in _ERRORS.items()}
+    texts = {status: text for status, text in _ERRORS.items() if operation.scope is not None or status not in ("401", "403")}
+    errors = {status: {"description": text, "content": _json(ErrorBody)} for status, text in texts.items()}
     return described | {"responses": {"200": answer, **errors}}
 
 

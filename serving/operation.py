@@ -49,6 +49,7 @@ class Call:
         headers: The headers, names in lower case.
         request_id: Names this call in the answer and in the log.
         started: `time.perf_counter()` when the request came.
+        key: The name of the caller's key; None where none was needed.
     """
 
     services: Services
@@ -58,6 +59,7 @@ class Call:
     headers: Mapping[str, str]
     request_id: str
     started: float
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

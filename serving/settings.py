@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,6 +34,9 @@ class Settings:
         reload_seconds: KEFU_RELOAD_SECONDS, how often a worker looks whether `current` names another bundle; 0 is never.
         opening_hours: KEFU_OPENING_HOURS, on or off: whether a handoff outside opening hours takes a message instead.
         log_level: KEFU_LOG_LEVEL, INFO (a line a request) or WARNING.
+        keys: KEFU_KEYS, `name:scope+scope:secret` entries separated by commas (serving/access.py); a secret, so never printed.
+        keys_file: KEFU_KEYS_FILE, more keys, as YAML or JSON Lines.
+        audit: KEFU_AUDIT, the file that admin acts are appended to; else `audit.jsonl` beside `state`.
     """
 
     bundle: Path | None = None
@@ -49,6 +52,9 @@ class Settings:
     reload_seconds: float = 10.0
     opening_hours: bool = False
     log_level: str = "INFO"
+    keys: str = field(default="", repr=False)
+    keys_file: Path | None = None
+    audit: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -73,6 +79,9 @@ class Settings:
             reload_seconds=read.number("KEFU_RELOAD_SECONDS", default.reload_seconds, 0, 86400),
             opening_hours=read.switch("KEFU_OPENING_HOURS", default=default.opening_hours),
             log_level=read.choice("KEFU_LOG_LEVEL", default.log_level, ("DEBUG", "INFO", "WARNING", "ERROR")),
+            keys=read.text("KEFU_KEYS", default.keys),
+            keys_file=read.path("KEFU_KEYS_FILE", None),
+            audit=read.path("KEFU_AUDIT", None),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -82,10 +91,9 @@ class Settings:
             "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body, "KEFU_RATE": self.rate,
             "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_RELOAD_SECONDS": self.reload_seconds,
             "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
+            "KEFU_KEYS": self.keys, "KEFU_KEYS_FILE": self.keys_file, "KEFU_AUDIT": self.audit, "KEFU_BUNDLE": self.bundle,
         }  # fmt: skip
-        if self.bundle is not None:
-            values["KEFU_BUNDLE"] = self.bundle
-        return {name: str(value) for name, value in values.items()}
+        return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def ip_address(host: str) -> str:

@@ -42,11 +42,12 @@ def test_every_setting_is_read_and_passed_on() -> None:
     environment = {
         "KEFU_BUNDLE": "/b", "KEFU_BUNDLES": "/bs", "KEFU_STATE": "/s.db", "KEFU_HOST": "0.0.0.0", "KEFU_PORT": "81",
         "KEFU_WORKERS": "3", "KEFU_MAX_BODY": "4096", "KEFU_RATE": "5", "KEFU_STATE_DAYS": "1.5", "KEFU_QUEUE": "9",
-        "KEFU_RELOAD_SECONDS": "0", "KEFU_OPENING_HOURS": "on", "KEFU_LOG_LEVEL": "warning",
+        "KEFU_RELOAD_SECONDS": "0", "KEFU_OPENING_HOURS": "on", "KEFU_LOG_LEVEL": "warning", "KEFU_KEYS": "a:b:c", "KEFU_KEYS_FILE": "/k.yaml", "KEFU_AUDIT": "/a.jsonl",
     }  # fmt: skip
     settings, default = Settings.from_environment(environment), Settings()
     assert all(getattr(settings, name) != getattr(default, name) for name in Settings.__slots__)
     assert Settings.from_environment(settings.to_environment()) == settings
+    assert "a:b:c" not in repr(settings)
 
 
 @pytest.mark.parametrize(
