@@ -13,15 +13,22 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
 
 from models.bundle import BundleLayout, load_bundle, save_bundle
 from models.calibration import Calibration
+from serving.app import Api
 from serving.bundles import Brain, load_brain
 from serving.conversations import SqliteConversations
 from serving.engine import Engine
+from serving.metrics import Metrics
+from serving.rate import RateLimit
 from serving.settings import Settings
 from tests.tiny import tiny_bundle
 
+Make = Callable[..., tuple[TestClient, CollectorRegistry]]
+DEFAULT = Settings()
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -76,6 +83,23 @@ def engine(brain: Brain, tmp_path: Path) -> Iterator[Engine]:
     store = SqliteConversations(tmp_path / "state.db", days=1)
     yield Engine(brain, store)
     store.close()
+
+
+@pytest.fixture
+def make(brain: Brain, tmp_path: Path) -> Iterator[Make]:
+    """Makes a client of an application with the settings given."""
+    stores = []
+
+    def build(settings: Settings = DEFAULT, brain: Brain = brain) -> tuple[TestClient, CollectorRegistry]:
+        api, registry = Api(settings), CollectorRegistry()
+        stores.append(SqliteConversations(tmp_path / "state.db", days=settings.state_days))
+        rate = RateLimit(tmp_path / "state.db", per_minute=settings.rate)
+        api.start(Engine(brain, stores[-1], opening_hours=settings.opening_hours), Metrics(registry), rate)
+        return TestClient(api, raise_server_exceptions=False), registry
+
+    yield build
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture

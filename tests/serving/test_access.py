@@ -21,7 +21,8 @@ from serving.errors import UnauthorizedError
 from serving.openapi import openapi
 from serving.operation import Call, Operation, Scope
 from serving.settings import Settings
-from tests.serving.test_app import BODY, Make, make  # noqa: F401 - a fixture
+from tests.serving.conftest import Make
+from tests.serving.test_app import BODY
 from tests.serving.test_start import run
 
 CHAT, SCORE, BOSS = "chat-0123456789abcdef", "score-0123456789abcdef", "admin-0123456789abcdef"
@@ -46,7 +47,7 @@ def lines(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_key_opens_what_its_scopes_name(make: Make) -> None:  # noqa: F811
+def test_a_key_opens_what_its_scopes_name(make: Make) -> None:
     client, _ = make(Settings(keys=KEYS))
     assert client.post("/chat", json=BODY, headers=bearer(CHAT)).status_code == 200
     assert client.post("/chat", json=BODY, headers={"X-API-Key": CHAT}).status_code == 200
@@ -61,7 +62,7 @@ def test_a_key_opens_what_its_scopes_name(make: Make) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     "headers", [{}, bearer(""), bearer("chat-0123456789abcdeg"), {"X-API-Key": "x"}, {"X-API-Key": "ÿ"}, bearer(CHAT[:-1])]
 )
-def test_without_a_known_key_nothing_is_done(make: Make, headers: dict[str, str]) -> None:  # noqa: F811
+def test_without_a_known_key_nothing_is_done(make: Make, headers: dict[str, str]) -> None:
     client, _ = make(Settings(keys=KEYS))
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
     response = client.post("/chat", content=b"not even JSON", headers=raw)
@@ -69,14 +70,14 @@ def test_without_a_known_key_nothing_is_done(make: Make, headers: dict[str, str]
     assert response.json()["error"]["type"] == "unauthorized"
 
 
-def test_page_and_documents_stay_open_and_metrics_take_any_key(make: Make) -> None:  # noqa: F811
+def test_page_and_documents_stay_open_and_metrics_take_any_key(make: Make) -> None:
     client, _ = make(Settings(keys=KEYS))
     assert {client.get(path).status_code for path in ("/", "/page/chat.js", "/openapi.json", "/docs.json")} == {200}
     assert client.get("/metrics").status_code == 401
     assert client.get("/metrics", headers=bearer(SCORE)).status_code == 200
 
 
-def test_without_keys_all_is_open_but_admin(make: Make, with_admin: None) -> None:  # noqa: F811
+def test_without_keys_all_is_open_but_admin(make: Make, with_admin: None) -> None:
     client, _ = make(Settings())
     assert client.get("/metrics").status_code == 200
     refused = client.post("/admin/swap", headers=bearer(BOSS))
@@ -85,10 +86,7 @@ def test_without_keys_all_is_open_but_admin(make: Make, with_admin: None) -> Non
 
 def test_without_keys_only_this_machine_is_served() -> None:
     def come(to: str, **settings: str) -> object:
-        found = Access(Settings(**settings)).check(
-            HTTPConnection({"type": "http", "headers": [], "server": (to, 3000)}), Scope.CHAT
-        )  # type: ignore[arg-type]
-        return found
+        return Access(Settings(**settings)).check(HTTPConnection({"type": "http", "headers": [], "server": (to, 3000)}), Scope.CHAT)  # type: ignore[arg-type]
 
     assert come("127.0.0.1") is None and come("::1") is None and come("/run/kefu.sock") is None
     for address in ("192.168.1.5", "2001:db8::1"):
@@ -98,7 +96,7 @@ def test_without_keys_only_this_machine_is_served() -> None:
         come("127.0.0.1", keys=KEYS)
 
 
-def test_admin_acts_and_attempts_are_audited(make: Make, with_admin: None, tmp_path: Path) -> None:  # noqa: F811
+def test_admin_acts_and_attempts_are_audited(make: Make, with_admin: None, tmp_path: Path) -> None:
     client, _ = make(Settings(keys=KEYS, state=tmp_path / "state.db"))
     done = client.post("/admin/swap", headers=bearer(BOSS))
     assert done.status_code == 200 and done.text == "boss"
@@ -113,7 +111,7 @@ def test_admin_acts_and_attempts_are_audited(make: Make, with_admin: None, tmp_p
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o077 == 0
 
 
-def test_an_act_that_cannot_be_audited_is_an_error(make: Make, with_admin: None, tmp_path: Path) -> None:  # noqa: F811
+def test_an_act_that_cannot_be_audited_is_an_error(make: Make, with_admin: None, tmp_path: Path) -> None:
     client, _ = make(Settings(keys=KEYS, audit=tmp_path))
     response = client.post("/admin/swap", headers=bearer(BOSS))
     assert response.status_code == 503 and "KEFU_AUDIT" in response.json()["error"]["message"]
@@ -182,7 +180,7 @@ def test_bad_key_files_are_refused_without_a_word_of_them(text: str, tmp_path: P
     assert "hunter2" not in str(caught.value) and CHAT not in str(caught.value)
 
 
-def test_a_changed_file_is_read_again_and_a_bad_one_is_not(make: Make, tmp_path: Path) -> None:  # noqa: F811
+def test_a_changed_file_is_read_again_and_a_bad_one_is_not(make: Make, tmp_path: Path) -> None:
     path, later = tmp_path / "keys.yaml", 2_000_000_000
 
     def write(text: str) -> None:

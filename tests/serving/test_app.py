@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from models.calibration import Calibration, Thresholds
 from serving.app import Api
-from serving.bundles import Brain, load_brain
-from serving.conversations import SqliteConversations
+from serving.bundles import load_brain
 from serving.engine import Engine
 from serving.logs import JsonLines
-from serving.metrics import Metrics
-from serving.rate import RateLimit
 from serving.settings import Settings
+from tests.serving.conftest import Make
 
-Make = Callable[..., tuple[TestClient, CollectorRegistry]]
-DEFAULT = Settings()
 BODY = {"conversation_id": "c1", "text": "怎么查物流"}
-
-
-@pytest.fixture
-def make(brain: Brain, tmp_path: Path) -> Iterator[Make]:
-    """Makes a client of an application with the settings given."""
-    stores = []
-
-    def build(settings: Settings = DEFAULT, brain: Brain = brain) -> tuple[TestClient, CollectorRegistry]:
-        api, registry = Api(settings), CollectorRegistry()
-        stores.append(SqliteConversations(tmp_path / "state.db", days=settings.state_days))
-        rate = RateLimit(tmp_path / "state.db", per_minute=settings.rate)
-        api.start(Engine(brain, stores[-1], opening_hours=settings.opening_hours), Metrics(registry), rate)
-        return TestClient(api, raise_server_exceptions=False), registry
-
-    yield build
-    for store in stores:
-        store.close()
 
 
 def test_rate_limit(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
