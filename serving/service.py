@@ -21,6 +21,8 @@ from serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_SAMPLE_SECONDS = 2.0
+
 settings = Settings.from_environment()
 # Paths, metrics and log lines are ours, not BentoML's: its API methods give errors in three shapes of their own, its metrics
 # make a series of every path that a stranger tries, and its access log is not JSON.
@@ -36,7 +38,7 @@ class Kefu:
         logs.configure(settings.log_level)
         self.store = SqliteConversations(settings.state, days=settings.state_days)
         self.engine = Engine(load_brain(settings), self.store, opening_hours=settings.opening_hours)
-        self.metrics = Metrics()
+        self.metrics = Metrics(worker=bentoml.server_context.worker_index or 1)
         api.start(self.engine, self.metrics, RateLimit(settings.state, per_minute=settings.rate))
         _settle()
         logger.info("ready", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
@@ -50,7 +52,8 @@ class Kefu:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:
-        """Begins to follow the `current` pointer."""
+        """Begins to follow the `current` pointer, and to measure this process."""
+        self._sampling = asyncio.create_task(self._sample())
         if settings.reload_seconds > 0:
             self._watching = asyncio.create_task(self._follow())
 
@@ -59,8 +62,15 @@ class Kefu:
         """Ends what `watch` began, and waits for the work under way."""
         if settings.reload_seconds > 0:
             self._watching.cancel()
+        self._sampling.cancel()
         await api.close()
         self.store.close()
+
+    async def _sample(self) -> None:
+        while True:
+            self.metrics.sample()
+            self.metrics.serving(self.engine.brain.bundle.manifest.bundle_version, "champion")
+            await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _follow(self) -> None:
         failed: tuple[str, str] | None = None

@@ -87,7 +87,12 @@ def test_metrics(server: Server) -> None:
     assert grown('kefu_requests_total{path="chat",status="422"}') == 1
     assert grown('kefu_errors_total{path="chat",type="invalid_text"}') == 1
     assert grown('kefu_request_seconds_count{path="chat"}') == 3
-    assert grown('kefu_decisions_total{decision="answer",reason="faq_above_direct"}') >= 1
+    bundle = say(server, "怎么查物流").json()["model"]["bundle"]
+    served = f'bundle="{bundle}"'
+    assert grown(f'kefu_decisions_total{{{served},decision="answer",reason="faq_above_direct",variant="champion"}}') >= 1
+    assert grown('kefu_intent_confidence_count{path="chat"}') == 2 and grown("kefu_faq_confidence_count") >= 1
+    assert after[f'kefu_bundle_info{{{served},variant="champion"}}'] == 1
+    assert after['kefu_process_resident_bytes{worker="1"}'] > 1e7
     assert grown('kefu_out_of_scope_total{path="chat"}') >= 1
     assert any(name.startswith("kefu_anger_alerts_total") for name in after)
 
