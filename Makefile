@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK = True
 export MLFLOW_DISABLE_TELEMETRY = true
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train serve test behaviour lint format types bench clean
+.PHONY: help install run train serve test behaviour lint format types bench openapi clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ types: install ## Check the types of the four packages
 
 bench: install ## Measure speed: analyze, /chat and /score on the current bundle
 	$(BIN)/python -m serving.bench
+
+openapi: install ## Write serving/openapi.json; RECORD='URL KEY' first asks that service every example
+	$(BIN)/python -m serving.openapi $(RECORD)
 
 clean: ## Remove every artefact, but not the virtual environment
 	rm -rf artifacts build kefu.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,9 +1,17 @@
-"""The OpenAPI document, made from the models of schema.py."""
+"""The OpenAPI document, made from the operations and their models. `python -m serving.openapi` writes it to serving/openapi.json.
+
+`python -m serving.openapi URL KEY` first asks a running service every example and keeps what it answers in serving/examples.json.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+import urllib.request
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -25,6 +33,20 @@ _ERRORS = {
     "500": "Our fault; the message names the request id for the operators",
     "503": "Overloaded, or the conversation store cannot be used; try again",
 }
+
+FILE = Path(__file__).parent / "openapi.json"
+EXAMPLES = Path(__file__).parent / "examples.json"
+_ERROR_EXAMPLES = {
+    "400": ("malformed_body", "the body is not JSON (Expecting value at line 1, column 1); correct it"),
+    "401": ("unauthorized", "a key is needed, got none; send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
+    "403": ("forbidden", "the key shop lacks the scope score; use one that has it"),
+    "413": ("text_too_long", "text has 2001 characters, expected at most 2000; shorten or split it"),
+    "422": ("invalid_request", "text: Field required. Correct the request; /openapi.json describes it"),
+    "429": ("too_many_requests", "more than 60 requests in this minute; wait for the next, or raise KEFU_RATE"),
+    "500": ("internal", "something went wrong on our side; try again, and give the operators request id 5c0ffee5"),
+    "503": ("overloaded", "256 pieces of work wait in this worker; try again soon, or raise KEFU_WORKERS"),
+}
+_PATH_EXAMPLES = {"conversation_id": "c1"}
 
 
 def openapi() -> dict[str, Any]:
@@ -82,13 +104,55 @@ def _operation(operation: Operation) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": "Done"}
     if operation.answer is not None:
         answer["content"] = _json(operation.answer)
+        answer["content"]["application/json"]["example"] = operation.answer_example or _recorded().get(operation.name, {})
     texts = {status: text for status, text in _ERRORS.items() if operation.scope is not None or status not in ("401", "403")}
-    errors = {status: {"description": text, "content": _json(ErrorBody)} for status, text in texts.items()}
+    errors = {status: {"description": text, "content": _error(status)} for status, text in texts.items()}
     return described | {"responses": {"200": answer, **errors}}
 
 
 def _get(path: str, text: str) -> dict[str, Any]:
     return {"operationId": path.strip("/"), "summary": text, "responses": {"200": {"description": "Fine"}}}
+
+
+def _error(status: str) -> dict[str, Any]:
+    content = _json(ErrorBody)
+    name, message = _ERROR_EXAMPLES.get(status, ("", ""))
+    content["application/json"]["example"] = {"error": {"type": name, "message": message}}
+    return content
+
+
+@cache
+def _recorded() -> dict[str, Any]:
+    return dict(json.loads(EXAMPLES.read_text(encoding="utf-8")))
+
+
+def record(url: str, key: str) -> dict[str, Any]:
+    """Returns what a running service answers to the example of each operation, by the operation's name."""
+    answers = {}
+    for operation in OPERATIONS:
+        if operation.answer is not None and not operation.answer_example:
+            body = json.dumps(operation.example).encode() if _body(operation) else None
+            headers = {"Content-Type": "application/json", "X-API-Key": key}
+            asked = urllib.request.Request(url + path_example(operation), body, headers, method=operation.method)  # noqa: S310
+            with urllib.request.urlopen(asked, timeout=60) as answered:  # noqa: S310
+                answers[operation.name] = json.load(answered)
+    return answers
+
+
+def path_example(operation: Operation) -> str:
+    """Returns the path with an example in the place of each part that varies."""
+    return re.sub(r"{(\w+)}", lambda found: _PATH_EXAMPLES[found.group(1)], operation.path)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Writes the document, and the examples before it if a service is named."""
+    if arguments:
+        _write(EXAMPLES, record(arguments[0].rstrip("/"), "".join(arguments[1:])))
+    _write(FILE, openapi())
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _json(model: type[BaseModel]) -> dict[str, Any]:
@@ -97,3 +161,7 @@ def _json(model: type[BaseModel]) -> dict[str, Any]:
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _REFERENCE.format(model=model.__name__)}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

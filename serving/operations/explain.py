@@ -13,85 +13,106 @@ from models.explain import MAX_WORDS, Explanation
 from serving.answers import score_fields
 from serving.logs import log_call
 from serving.operation import Call, Operation, Scope, json_response
-from serving.schema import SCHEMA_VERSION, ExplainRequest, IntentOut, ModelOut, PriorityOut, Probability
+from serving.schema import (
+    SCHEMA_VERSION,
+    Cosine,
+    Count,
+    ExplainRequest,
+    FaqId,
+    IntentOut,
+    Milliseconds,
+    ModelOut,
+    PriorityOut,
+    Probability,
+    RequestId,
+    SchemaVersion,
+    Threshold,
+)
+
+_Int = Annotated[int, Field(ge=-(10**9), le=10**9)]
+_Float = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class WordOut(BaseModel):
     """A word of `text`: text[start:end], and how far the main intent's confidence falls without it."""
 
-    text: str
-    start: int
-    end: int
-    influence: Annotated[float, Field(ge=-1, le=1)]
+    text: Annotated[str, Field(description="The word.")]
+    start: Annotated[Count, Field(description="Its first character in `text`.")]
+    end: Annotated[Count, Field(description="The character after its last.")]
+    influence: Annotated[float, Field(ge=-1, le=1, description="Confidence with it less confidence without it.")]
 
 
 class NeighbourOut(BaseModel):
     """A question of the knowledge base near the message; `score` is their cosine."""
 
-    faq_id: str
-    question: str
-    intent: str
-    score: float
+    faq_id: FaqId
+    question: Annotated[str, Field(description="The indexed question.")]
+    intent: Annotated[str, Field(description="Code of the entry's intent.")]
+    score: Cosine
 
 
 class FeatureOut(BaseModel):
     """A feature of a candidate, and what it adds to the log-odds of its confidence."""
 
-    name: str
-    value: float
-    contribution: float
+    name: Annotated[str, Field(description="Name of the feature.")]
+    value: Annotated[float, Field(ge=-1e6, le=1e6, description="What was measured.")]
+    contribution: Annotated[float, Field(ge=-1e6, le=1e6, description="Value times weight.")]
 
 
 class CandidateOut(BaseModel):
     """An entry that may answer: confidence = 1 / (1 + exp(-(bias + all contributions)))."""
 
-    faq_id: str
-    question: str
+    faq_id: FaqId
+    question: Annotated[str, Field(description="Its question, as the knowledge base words it.")]
     matched_question: Annotated[str, Field(description="The entry's indexed question nearest to the message.")]
-    score: float
-    confidence: Probability
+    score: Cosine
+    confidence: Annotated[Probability, Field(description="Calibrated probability that its answer is the right one.")]
     usable: Annotated[bool, Field(description="Whether it may be sent today and in this channel.")]
-    bias: float
-    features: list[FeatureOut]
+    bias: Annotated[float, Field(ge=-1e6, le=1e6, description="Log-odds before any feature.")]
+    features: Annotated[list[FeatureOut], Field(description="What the confidence is made of.")]
 
 
 class ComparisonOut(BaseModel):
     """A threshold beside the value compared with it; null where there is none, such as no earlier message to repeat."""
 
-    name: str
-    threshold: float
-    value: float | None
-    reached: bool
+    name: Annotated[str, Field(description="Name of the threshold.")]
+    threshold: Annotated[Threshold, Field(description="Where the decision changes.")]
+    value: Annotated[
+        Annotated[float, Field(ge=-1, le=1)] | None, Field(description="What is compared with it; null where there is none.")
+    ]
+    reached: Annotated[bool, Field(description="Whether the value is at or above the threshold.")]
 
 
 class StepOut(BaseModel):
     """A rule of the policy that was looked at."""
 
-    rule: str
+    rule: Annotated[str, Field(description="Name of the rule.")]
     fired: Annotated[bool, Field(description="Whether it decided; only the last step did.")]
-    because: Annotated[dict[str, str | bool | int | float | list[str] | None], Field(description="What the rule saw and compared.")]
+    because: Annotated[
+        dict[str, str | bool | _Int | _Float | list[str] | None], Field(description="What the rule saw and compared.")
+    ]
     reason: Annotated[str | None, Field(description="decision_reason, where the rule fired.")]
 
 
 class ExplainAnswer(BaseModel):
     """The answer of POST /explain."""
 
-    schema_version: str = SCHEMA_VERSION
-    request_id: str
+    schema_version: SchemaVersion = SCHEMA_VERSION
+    request_id: RequestId
     text: Annotated[str, Field(description="The message as it was read: cleaned, personal data masked.")]
     intent: IntentOut
     words: Annotated[list[WordOut], Field(description=f"At most {MAX_WORDS}, in order; neighbours go together in a long message.")]
     neighbours: Annotated[list[NeighbourOut], Field(description="The nearest questions of the knowledge base.")]
     candidates: Annotated[list[CandidateOut], Field(description="The three likeliest entries, best first.")]
-    comparisons: list[ComparisonOut]
+    comparisons: Annotated[list[ComparisonOut], Field(description="The thresholds, each beside what it is compared with.")]
     priority: PriorityOut
-    decision: str
-    decision_reason: str
+    decision: Annotated[str, Field(description="What /chat would decide now.")]
+    decision_reason: Annotated[str, Field(description="Code of the rule that decided.")]
     path: Annotated[list[StepOut], Field(description="Rules in the order of precedence, up to the one that decided.")]
     model: ModelOut
-    degraded: list[str]
-    passes: Annotated[int, Field(description="Encoder passes that this took.")]
-    latency_ms: float
+    degraded: Annotated[list[str], Field(description="Parts that failed and were left out.")]
+    passes: Annotated[Count, Field(description="Encoder passes that this took.")]
+    latency_ms: Milliseconds
 
 
 async def explain(call: Call) -> Response:

@@ -18,9 +18,12 @@ from serving.operation import Call, Operation, Scope, json_response
 from serving.operations.chat import REPLAYED, reply
 from serving.schema import (
     AnswerOut,
+    Channel,
     ChatAnswer,
     ChatRequest,
+    Count,
     CustomerIn,
+    DecisionName,
     EmotionOut,
     HandoffOut,
     Id,
@@ -31,6 +34,8 @@ from serving.schema import (
     OrderIn,
     PriorityOut,
     RelatedOut,
+    RequestId,
+    SchemaVersion,
     Scores,
     SuggestionOut,
     Text,
@@ -47,7 +52,7 @@ class ParseRequest(MessageIn):
 class ParseAnswer(Scores):
     """The answer of POST /model/parse: `text`, `intent`, `entities` and `intent_ranking` as Rasa has them, and kefu's own fields."""
 
-    message_id: Annotated[str | None, Field(max_length=128, description="The message_id of the request.")]
+    message_id: Annotated[str | None, Field(description="The message_id of the request.")]
 
 
 class WebhookRequest(Incoming):
@@ -58,9 +63,7 @@ class WebhookRequest(Incoming):
     message_id: Annotated[
         Id | None, Field(description="A retry with the same id gets the stored answer and is not counted again.")
     ] = None
-    input_channel: Annotated[
-        Annotated[str, Field(max_length=64)] | None, Field(description="Where the customer writes, such as app or web.")
-    ] = None
+    input_channel: Channel = None
     customer: Annotated[CustomerIn | None, Field(description="What the shop knows of the customer.")] = None
     order: Annotated[OrderIn | None, Field(description="What the shop knows of the order in question.")] = None
     waiting_seconds: WaitingSeconds = None
@@ -69,35 +72,33 @@ class WebhookRequest(Incoming):
 class ButtonOut(BaseModel):
     """A question to offer as a button."""
 
-    title: Annotated[str, Field(max_length=10_000, description="What stands on the button.")]
-    payload: Annotated[str, Field(max_length=10_000, description="What to send as `message` when it is pressed.")]
+    title: Annotated[str, Field(description="What stands on the button.")]
+    payload: Annotated[str, Field(description="What to send as `message` when it is pressed.")]
 
 
 class DecisionOut(BaseModel):
     """What kefu decided and why; fields as in the answer of POST /chat."""
 
-    schema_version: Annotated[str, Field(max_length=16, description="Version of this schema, major.minor.")]
-    request_id: Annotated[str, Field(max_length=64, description="Names this call; the log has it too.")]
-    turn: Annotated[int, Field(ge=1, le=10**9, description="Which of the customer's messages in this conversation this is.")]
-    decision: Annotated[
-        Literal["answer", "suggest", "clarify", "handoff", "fallback", "silent"], Field(description="What the reply does.")
-    ]
-    decision_reason: Annotated[str, Field(max_length=64, description="Code of the rule that decided.")]
-    intent: Annotated[IntentOut, Field(description="The likeliest intent.")]
-    emotion: Annotated[EmotionOut, Field(description="How the customer feels.")]
-    priority: Annotated[PriorityOut, Field(description="How soon someone should look.")]
-    answer: Annotated[AnswerOut | None, Field(description="The knowledge base's answer, if there is one.")]
-    suggestions: Annotated[list[SuggestionOut], Field(description="The questions offered as buttons.")]
+    schema_version: SchemaVersion
+    request_id: RequestId
+    turn: Annotated[Count, Field(ge=1, description="Which of the customer's messages in this conversation this is.")]
+    decision: DecisionName
+    decision_reason: Annotated[str, Field(description="Code of the rule that decided.")]
+    intent: IntentOut
+    emotion: EmotionOut
+    priority: PriorityOut
+    answer: Annotated[AnswerOut | None, Field(description="What the knowledge base says, if an entry answers.")]
+    suggestions: Annotated[list[SuggestionOut], Field(description="Questions that the customer may have meant.")]
     missing_slots: Annotated[list[str], Field(description="What is still to be asked, the one asked for first.")]
     handoff: Annotated[HandoffOut | None, Field(description="Set when a person takes over.")]
-    model: Annotated[ModelOut, Field(description="What answered.")]
+    model: ModelOut
 
 
 class WebhookMessage(BaseModel):
     """One message of the bot."""
 
-    recipient_id: Annotated[str, Field(max_length=128, description="The sender of the request.")]
-    text: Annotated[str, Field(max_length=100_000, description="The whole text to show.")]
+    recipient_id: Annotated[str, Field(description="The sender of the request.")]
+    text: Annotated[str, Field(description="The whole text to show.")]
     buttons: Annotated[list[ButtonOut], Field(description="Questions to offer; absent when there are none.")] = []
     custom: Annotated[DecisionOut, Field(description="The decision, for programs; widgets ignore it.")]
 
@@ -115,15 +116,15 @@ class ChannelHealth(BaseModel):
 class VersionAnswer(BaseModel):
     """The answer of GET /version."""
 
-    version: Annotated[str, Field(max_length=32, description="Version of kefu (not of Rasa).")]
-    minimum_compatible_version: Annotated[str, Field(max_length=32, description="The oldest kefu whose bundles are served.")]
+    version: Annotated[str, Field(description="Version of kefu (not of Rasa).")]
+    minimum_compatible_version: Annotated[str, Field(description="The oldest kefu whose bundles are served.")]
 
 
 class StatusAnswer(BaseModel):
     """The answer of GET /status."""
 
-    model_id: Annotated[str, Field(max_length=64, description="Version of the bundle that answers.")]
-    model_file: Annotated[str, Field(max_length=255, description="Name of the bundle's directory.")]
+    model_id: Annotated[str, Field(description="Version of the bundle that answers.")]
+    model_file: Annotated[str, Field(description="Name of the bundle's directory.")]
     num_active_training_jobs: Annotated[int, Field(ge=0, le=0, description="Always 0: training is not done here.")]
 
 
