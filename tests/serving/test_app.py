@@ -63,7 +63,8 @@ def test_before_the_bundle_is_loaded_nothing_is_answered() -> None:
 def test_handoff_release_and_their_metrics(make: Make, recalibrated: Callable[[Calibration], Path]) -> None:
     path = recalibrated(Calibration(thresholds=Thresholds(anger_alert=0.0, anger_handoff=0.0)))
     client, registry = make(Settings(), load_brain(Settings(bundle=path)))
-    assert client.post("/chat", json=BODY).json()["handoff"]["reason"] == "emotion"
+    first = client.post("/chat", json=BODY).json()
+    assert first["handoff"]["reason"] == "emotion"
     assert client.post("/chat", json=BODY).json()["decision"] == "silent"
     assert client.post("/webhooks/rest/webhook", json={"sender": "c1", "message": "在吗"}).json() == []
     released = client.post("/release", json={"conversation_id": "c1"})
@@ -72,7 +73,8 @@ def test_handoff_release_and_their_metrics(make: Make, recalibrated: Callable[[C
     assert client.post("/release", json={}).status_code == 422
     assert client.post("/chat", json=BODY).json()["decision"] == "handoff"
     assert registry.get_sample_value("kefu_handoffs_total", {"reason": "emotion"}) == 2
-    assert registry.get_sample_value("kefu_decisions_total", {"decision": "silent", "reason": "handed_off"}) == 2
+    silent = {"decision": "silent", "reason": "handed_off", "bundle": first["model"]["bundle"], "variant": "champion"}
+    assert registry.get_sample_value("kefu_decisions_total", silent) == 2
     assert registry.get_sample_value("kefu_anger_alerts_total") == 4
 
 
