@@ -10,8 +10,8 @@ from typing import NoReturn
 from data.errors import ConfigError, KefuError
 from serving.access import Access
 from serving.bundles import load_brain
-from serving.conversations import SqliteConversations
 from serving.settings import ROOT, Settings, ip_address
+from serving.stores import check_store
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
         host = ip_address(settings.host)
         Access(settings).check_host(host)
         check_port(host, settings.port)
-        SqliteConversations(settings.state, days=settings.state_days).close()
+        check_store(settings)
         version = load_brain(settings).bundle.manifest.bundle_version
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)

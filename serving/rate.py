@@ -6,8 +6,8 @@ import sqlite3
 import time
 from pathlib import Path
 
-from serving.conversations import open_wal
 from serving.errors import StateError, TooManyRequestsError
+from serving.stores.sqlite import open_wal
 
 _TABLE = """CREATE TABLE IF NOT EXISTS rates (
     client TEXT NOT NULL, minute INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (client, minute)) WITHOUT ROWID"""

@@ -12,16 +12,17 @@ from data.errors import KefuError
 from serving import logs
 from serving.app import Api
 from serving.bundles import check_files, current_identity, load_brain
-from serving.conversations import SqliteConversations
 from serving.engine import Engine
 from serving.headers import SecurityHeaders
 from serving.metrics import Metrics
 from serving.rate import RateLimit
 from serving.settings import Settings
+from serving.stores import check_store, open_store, purge_store
 
 logger = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS = 2.0
+_PURGE_EVERY = 600.0  # seconds
 
 settings = Settings.from_environment()
 # Paths, metrics and log lines are ours, not BentoML's: its API methods give errors in three shapes of their own, its metrics
@@ -36,7 +37,7 @@ class Kefu:
 
     def __init__(self) -> None:
         logs.configure(settings.log_level)
-        self.store = SqliteConversations(settings.state, days=settings.state_days)
+        self.store = open_store(settings)
         self.engine = Engine(load_brain(settings), self.store, opening_hours=settings.opening_hours)
         self.metrics = Metrics(worker=bentoml.server_context.worker_index or 1)
         api.start(self.engine, self.metrics, RateLimit(settings.state, per_minute=settings.rate))
@@ -48,12 +49,13 @@ class Kefu:
     def check() -> None:
         """Refuses to start workers that could only die, one after another."""
         check_files(settings)
-        SqliteConversations(settings.state, days=settings.state_days).close()
+        check_store(settings)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:
-        """Begins to follow the `current` pointer, and to measure this process."""
+        """Begins to follow the `current` pointer, to measure this process, and to delete what has expired."""
         self._sampling = asyncio.create_task(self._sample())
+        self._forgetting = asyncio.create_task(_forget())
         if settings.reload_seconds > 0:
             self._watching = asyncio.create_task(self._follow())
 
@@ -63,6 +65,7 @@ class Kefu:
         if settings.reload_seconds > 0:
             self._watching.cancel()
         self._sampling.cancel()
+        self._forgetting.cancel()
         await api.close()
         self.store.close()
 
@@ -95,6 +98,15 @@ class Kefu:
 
 
 Kefu.add_asgi_middleware(SecurityHeaders)  # type: ignore[attr-defined]
+
+
+async def _forget() -> None:
+    while True:
+        try:
+            await asyncio.to_thread(purge_store, settings)
+        except KefuError as error:
+            logger.error("what has expired could not be deleted, it is tried again: %s", error)
+        await asyncio.sleep(_PURGE_EVERY)
 
 
 def _settle() -> None:

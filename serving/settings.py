@@ -24,6 +24,7 @@ class Settings:
         bundle: KEFU_BUNDLE, a bundle's directory; it wins over `bundles`.
         bundles: KEFU_BUNDLES, a folder of bundles with a text file `current` that holds the name of one of them.
         state: KEFU_STATE, the SQLite file of conversations.
+        state_url: KEFU_STATE_URL, a Redis that keeps conversations instead; it may hold a password and is never shown.
         host: KEFU_HOST, an IP address or a name that resolves to one.
         port: KEFU_PORT.
         workers: KEFU_WORKERS, processes; each takes one core and about 250 MB.
@@ -42,6 +43,7 @@ class Settings:
     bundle: Path | None = None
     bundles: Path = ROOT / "artifacts" / "bundles"
     state: Path = ROOT / "artifacts" / "state.db"
+    state_url: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 3000
     workers: int = 2
@@ -69,6 +71,7 @@ class Settings:
             bundle=read.path("KEFU_BUNDLE", None),
             bundles=read.path("KEFU_BUNDLES", default.bundles) or default.bundles,
             state=read.path("KEFU_STATE", default.state) or default.state,
+            state_url=read.url("KEFU_STATE_URL", ("redis", "rediss", "unix")),
             host=read.text("KEFU_HOST", default.host),
             port=read.whole("KEFU_PORT", default.port, 1, 65535),
             workers=read.whole("KEFU_WORKERS", default.workers, 1, 256),
@@ -87,8 +90,9 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """Returns the variables with which another process, in whatever directory, reads equal settings."""
         values = {
-            "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_HOST": self.host, "KEFU_PORT": self.port,
-            "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body, "KEFU_RATE": self.rate,
+            "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_STATE_URL": self.state_url,
+            "KEFU_HOST": self.host, "KEFU_PORT": self.port, "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body,
+            "KEFU_RATE": self.rate,
             "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_RELOAD_SECONDS": self.reload_seconds,
             "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
             "KEFU_KEYS": self.keys, "KEFU_KEYS_FILE": self.keys_file, "KEFU_AUDIT": self.audit, "KEFU_BUNDLE": self.bundle,
@@ -122,6 +126,14 @@ class _Reader:
     def path(self, name: str, default: Path | None) -> Path | None:
         value = self.text(name, "")
         return Path(value).expanduser().absolute() if value else default
+
+    def url(self, name: str, schemes: tuple[str, ...]) -> str:
+        value = self.text(name, "")
+        if value and value.partition("://")[0] not in schemes:  # not shown: it may hold a password
+            raise ConfigError(
+                f"{name} does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}; correct or unset it"
+            )
+        return value
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         return self._bounded(name, default, (low, high), int, "a whole number")

@@ -20,11 +20,12 @@ from models.bundle import BundleLayout, load_bundle, save_bundle
 from models.calibration import Calibration
 from serving.app import Api
 from serving.bundles import Brain, load_brain
-from serving.conversations import SqliteConversations
 from serving.engine import Engine
 from serving.metrics import Metrics
 from serving.rate import RateLimit
 from serving.settings import Settings
+from serving.stores.sqlite import SqliteConversations
+from tests.serving.redis_server import RedisServer, require
 from tests.tiny import tiny_bundle
 
 Make = Callable[..., tuple[TestClient, CollectorRegistry]]
@@ -75,6 +76,15 @@ def server(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis; tests share it, and each empties it first."""
+    require("redis-server", "redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis"), free_port())
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -16,11 +16,12 @@ from models.calibration import Calibration, Thresholds
 from models.domain import TIERS
 from serving import engine as engine_module
 from serving.bundles import load_brain
-from serving.conversations import Remembered, SqliteConversations, StoredAnswer
+from serving.conversations import Remembered, StoredAnswer
 from serving.engine import Engine
 from serving.errors import OverloadedError, StateError
 from serving.schema import ChatAnswer, ChatRequest, CustomerIn, Scores
 from serving.settings import Settings
+from serving.stores.sqlite import SqliteConversations
 from serving.worker import WorkThread
 
 

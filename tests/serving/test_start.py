@@ -40,7 +40,7 @@ def test_defaults() -> None:
 
 def test_every_setting_is_read_and_passed_on() -> None:
     environment = {
-        "KEFU_BUNDLE": "/b", "KEFU_BUNDLES": "/bs", "KEFU_STATE": "/s.db", "KEFU_HOST": "0.0.0.0", "KEFU_PORT": "81",
+        "KEFU_BUNDLE": "/b", "KEFU_BUNDLES": "/bs", "KEFU_STATE": "/s.db", "KEFU_STATE_URL": "redis://h", "KEFU_HOST": "0.0.0.0", "KEFU_PORT": "81",
         "KEFU_WORKERS": "3", "KEFU_MAX_BODY": "4096", "KEFU_RATE": "5", "KEFU_STATE_DAYS": "1.5", "KEFU_QUEUE": "9",
         "KEFU_RELOAD_SECONDS": "0", "KEFU_OPENING_HOURS": "on", "KEFU_LOG_LEVEL": "warning", "KEFU_KEYS": "a:b:c", "KEFU_KEYS_FILE": "/k.yaml", "KEFU_AUDIT": "/a.jsonl",
     }  # fmt: skip
@@ -111,11 +111,11 @@ def test_serving_imports_no_training_code(bundles: Path, tmp_path: Path) -> None
         "import sys, time\n"
         "import serving.service, serving.bundles, serving.settings, serving.engine, serving.conversations, serving.schema\n"
         "settings = serving.settings.Settings.from_environment()\n"
-        "store = serving.conversations.SqliteConversations(settings.state, days=1)\n"
+        "store = serving.stores.sqlite.SqliteConversations(settings.state, days=1)\n"
         "engine = serving.engine.Engine(serving.bundles.load_brain(settings), store)\n"
         "request = serving.schema.ChatRequest(conversation_id='c', text='怎么查物流')\n"
         "assert engine.chat(request, request_id='r', started=time.perf_counter()).answer\n"
-        f"print([name for name in {(*HEAVY, 'pipelines')!r} if name in sys.modules])\n"
+        f"print([name for name in {(*HEAVY, 'pipelines', 'redis')!r} if name in sys.modules])\n"
     )
     result = run("-c", code, KEFU_BUNDLES=str(bundles), KEFU_STATE=str(tmp_path / "s.db"))
     assert result.returncode == 0, result.stderr
