@@ -121,7 +121,8 @@ class FaqIndex:
         self._index = faiss.IndexFlatIP(vectors.shape[1])
         self._index.add(self.vectors)
         self._bm25 = bm25
-        self._starts = np.cumsum([0, *(len(entry.questions) for entry in self.entries)])
+        self._counts = np.array([len(entry.questions) for entry in self.entries], np.int64)
+        self._questions_of = _ranges(self._counts)
         self._ngrams = NgramIndex(self.questions)
 
     @classmethod
@@ -162,22 +163,18 @@ class FaqIndex:
         wordy = np.argpartition(-bm25, limit - 1)[:limit]
         rows = np.concatenate([near[0][near[0] >= 0], wordy[bm25[wordy] > 0]])
         entries = np.unique(self.owner[rows])
-        cosines, ngrams = self.vectors @ vector, self._ngrams.scores(text)
-        best_question = np.empty(len(entries), np.int64)
-        columns = np.empty((len(entries), 6), np.float32)  # cosine, bm25, support, standard, ngram, its support
-        for number, entry in enumerate(entries):
-            own = slice(self._starts[entry], self._starts[entry + 1])
-            best_question[number] = own.start + int(np.argmax(cosines[own]))
-            near, alike = np.sort(cosines[own])[::-1], np.sort(ngrams[own])[::-1]
-            columns[number] = (
-                near[0],
-                bm25[own].max(),
-                near[:_SUPPORTERS].mean(),
-                cosines[own][0],
-                alike[0],
-                alike[:_SUPPORTERS].mean(),
-            )
-        cosine, words, support, standard, ngram, ngram_support = columns.T
+        # The questions of each entry side by side, one row an entry; short rows are filled up with what no maximum takes.
+        own = self._questions_of[entries]
+        held = own >= 0
+        cosines, ngrams, words = (np.full(own.shape, -np.inf, np.float32) for _ in range(3))
+        questions = own[held]
+        cosines[held], ngrams[held], words[held] = (
+            self.vectors[questions] @ vector, self._ngrams.scores(text)[questions], bm25[questions],
+        )  # fmt: skip
+        best_question = own[np.arange(len(entries)), cosines.argmax(axis=1)]
+        cosine, support = _best(cosines, self._counts[entries])
+        ngram, ngram_support = _best(ngrams, self._counts[entries])
+        standard, words = cosines[:, 0], words.max(axis=1)
         own_intent = self._intent[entries]
         whole = (reading.out_of_scope, reading.intent.max(), reading.presence.max(), min(len(text), _LONG) / _LONG)
         features = np.stack(
@@ -253,6 +250,21 @@ class NgramIndex:
             part = slice(self._starts[gram], self._starts[gram + 1])
             result[self._documents[part]] += weight * self._weights[part]
         return result
+
+
+def _ranges(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the numbers from 0 on, `counts[i]` of them in row i, and -1 after them. Shape: (n, largest count)."""
+    starts = np.cumsum(counts) - counts
+    places = np.arange(counts.max(initial=1))
+    return np.where(places < counts[:, None], starts[:, None] + places, -1)
+
+
+def _best(scores: NDArray[np.float32], counts: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Returns the highest score of each row, and the mean of its _SUPPORTERS highest (or of the `counts` that it has)."""
+    highest = -np.sort(-scores, axis=1)[:, :_SUPPORTERS]
+    held = np.minimum(counts, _SUPPORTERS)
+    total = np.where(np.isfinite(highest), highest, 0).sum(axis=1, dtype=np.float32)
+    return highest[:, 0], (total / held).astype(np.float32)
 
 
 def _margin(scores: NDArray[np.float32]) -> NDArray[np.float32]:
