@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from models.analyzer import MAX_CHARACTERS
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 MAX_MESSAGES = 256
 MAX_HISTORY = 200
 MAX_HISTORY_TEXT = 10_000

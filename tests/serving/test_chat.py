@@ -15,7 +15,7 @@ from models.analysis import Conversation, Customer, Order
 from models.analyzer import Request
 from models.policy import Circumstances, advance, decide
 from serving.bundles import Brain
-from serving.schema import ChatAnswer
+from serving.schema import SCHEMA_VERSION, ChatAnswer
 from tests.serving.conftest import Server
 
 TEXTS = (
@@ -50,7 +50,7 @@ def test_answer_has_the_whole_wire_format(server: Server, brain: Brain) -> None:
         "missing_slots", "handoff", "thresholds", "model", "degraded", "latency_ms", "reply", "repetition",
     }  # fmt: skip
     assert wanted <= set(body)
-    assert body["schema_version"] == "1.0" and body["conversation_id"] == "shape-1" and body["turn"] == 1
+    assert body["schema_version"] == SCHEMA_VERSION and body["conversation_id"] == "shape-1" and body["turn"] == 1
     assert re.fullmatch("[0-9a-f]{32}", body["request_id"]) and response.headers["X-Request-ID"] == body["request_id"]
     assert body["language"] == "zh-Hans" and body["latency_ms"] > 0
     assert body["intent"] == body["intent_ranking"][0] and body["intent"]["title"]
