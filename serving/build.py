@@ -15,15 +15,7 @@ from serving.bundles import bundle_path, load_brain
 from serving.settings import ROOT, Settings
 
 _BENTOFILE = "serving/bentofile.yaml"
-_CODE = (
-    "data/*.py",
-    "models/*.py",
-    "serving/*.py",
-    "serving/operations/*.py",
-    "serving/page/*",
-    "serving/examples.json",
-    _BENTOFILE,
-)
+_CODE = ("data/*.py", "models/*.py", "serving/**/*.py", "serving/page/*", "serving/examples.json", _BENTOFILE)
 
 
 def main() -> int:
