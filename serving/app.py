@@ -23,19 +23,23 @@ from starlette.types import Scope as AsgiScope
 
 from data.errors import KefuError
 from serving.access import Access, Key
-from serving.audit import write
+from serving.audit import Attempts
 from serving.engine import Engine
 from serving.errors import (
     BodyTooLargeError,
     ForbiddenError,
     MalformedBodyError,
+    MediaTypeError,
     MethodError,
+    SlowBodyError,
     StateError,
+    UnauthorizedError,
     UnknownPathError,
     error_response,
     field_error,
     http_error,
 )
+from serving.headers import cross_origin
 from serving.logs import log_call, placed
 from serving.metrics import Metrics
 from serving.openapi import openapi
@@ -57,6 +61,7 @@ class Api:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._access = Access(settings)
+        self._attempts = Attempts(settings)
         self._services: Services | None = None
         self._thread = WorkThread(limit=settings.queue)
         self._docs = json.dumps(openapi(), ensure_ascii=False).encode()
@@ -71,6 +76,7 @@ class Api:
                 Mount("/page", StaticFiles(directory=PAGE)),
             ],
             exception_handlers={HTTPException: _http_exception},
+            middleware=cross_origin(settings.cors_origins),
         )
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
@@ -106,17 +112,27 @@ class Api:
         return endpoint
 
     def _key(self, operation: Operation, request: Request) -> Key | None:
-        return None if operation.scope is None else self._access.check(request, operation.scope)
+        if operation.scope is None:
+            return None
+        try:
+            return self._access.check(request, operation.scope)
+        except UnauthorizedError:
+            if self._services is not None:  # who guesses keys is slowed down by address
+                self._services.rate.check(_address(request))
+            raise
 
     async def _call(self, operation: Operation, request: Request, request_id: str, started: float, key: Key | None) -> Call:
         services = self._services
         if services is None:
             raise KefuError("a request came before the bundle was loaded; report this")
-        services.rate.check(request.client.host if request.client else "")
+        name, limit = (None, None) if key is None else (key.name, key.rate)
+        client = _address(request) if key is None else f"key {name}"
+        services.rate.check(client, limit=limit)  # before the body is read
         body = None
         if operation.request is not None:
             body = _validated(operation.request, parse_json(await self._body(request)))
-        name = None if key is None else key.name
+        if operation.cost is not None and (more := operation.cost(body) - 1) > 0:
+            services.rate.check(client, limit=limit, cost=more)
         return Call(services, body, request.path_params, request.query_params, request.headers, request_id, started, name)
 
     def _failed(self, name: str, error: Exception, request_id: str, started: float) -> Response:
@@ -134,11 +150,21 @@ class Api:
     async def _audit_failure(self, name: str, error: Exception, request_id: str, key: Key | None) -> None:
         who = error.key if isinstance(error, ForbiddenError) else None if key is None else key.name
         try:
-            await write(self._settings, name, key=who, request_id=request_id, outcome=http_error(error).name)
+            await self._attempts.write(name, key=who, request_id=request_id, outcome=http_error(error).name)
         except StateError as unwritten:  # the answer is a refusal already
             logger.error("%s", unwritten, extra={"fields": {"request_id": request_id}})
 
     async def _body(self, request: Request) -> bytes:
+        _check_plain_json(request)
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                return await self._read(request)
+        except TimeoutError as error:
+            raise SlowBodyError(
+                f"the body did not arrive within {self._settings.body_seconds:g} seconds; send it faster, or raise KEFU_BODY_SECONDS"
+            ) from error
+
+    async def _read(self, request: Request) -> bytes:
         limit, size, chunks = self._settings.max_body, 0, []
         async for chunk in request.stream():
             size += len(chunk)
@@ -180,6 +206,20 @@ def parse_json(body: bytes) -> Any:
         raise MalformedBodyError(f"the body is not JSON ({error.msg} at {place}); correct it") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, NaN, or thousands of brackets
         raise MalformedBodyError("the body holds a number or a nesting that JSON readers do not take; correct it") from error
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _check_plain_json(request: Request) -> None:
+    """Refuses what is said to be no JSON: a strange page may send a browser's forms and texts here unasked, but not JSON."""
+    encoding, kind = request.headers.get("content-encoding", "identity"), request.headers.get("content-type", "application/json")
+    if encoding.strip().lower() != "identity":
+        raise MediaTypeError("the body is compressed (Content-Encoding), expected plain JSON; send it as it is")
+    name = kind.partition(";")[0].strip().lower()
+    if name != "application/json" and not (name.startswith("application/") and name.endswith("+json")):
+        raise MediaTypeError("the body is not said to be JSON; send the header 'Content-Type: application/json'")
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +31,30 @@ async def audit(call: Call, act: str, *, outcome: str = "ok", **facts: object) -
         StateError: The line cannot be written.
     """
     await write(call.services.settings, act, key=call.key, request_id=call.request_id, outcome=outcome, **facts)
+
+
+class Attempts:
+    """Writes what failed, of strangers too: so many lines a minute and worker, and then only how many were left out."""
+
+    def __init__(self, settings: Settings, *, per_minute: int = 60) -> None:
+        self._settings = settings
+        self._per_minute = per_minute
+        self._minute = 0
+        self._count = 0
+
+    async def write(self, act: str, *, key: str | None, request_id: str, outcome: str) -> None:
+        """Writes the line of a failed attempt.
+
+        Raises:
+            StateError: The line cannot be written.
+        """
+        minute, facts = int(time.monotonic() // 60), {}
+        if minute != self._minute:
+            facts = {"left_out": self._count - self._per_minute} if self._count > self._per_minute else {}
+            self._minute, self._count = minute, 0
+        self._count += 1
+        if self._count <= self._per_minute:
+            await write(self._settings, act, key=key, request_id=request_id, outcome=outcome, **facts)
 
 
 async def write(settings: Settings, act: str, *, key: str | None, request_id: str, outcome: str, **facts: object) -> None:

@@ -36,6 +36,14 @@ class FieldError(InputError):
     """A field is missing, of the wrong type, or out of its range."""
 
 
+class MediaTypeError(InputError):
+    """The body is said to be something else than plain JSON."""
+
+
+class SlowBodyError(InputError):
+    """The body did not arrive in time."""
+
+
 class BodyTooLargeError(InputError):
     """The body is larger than the service takes."""
 
@@ -61,7 +69,11 @@ class ForbiddenError(KefuError):
 
 
 class TooManyRequestsError(KefuError):
-    """A client sends more than its share."""
+    """A client sends more than its share. `retry_after` is the time in whole seconds until it may send again."""
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class OverloadedError(KefuError):
@@ -97,6 +109,8 @@ TABLE: dict[type[KefuError], HttpError] = {
     FieldError: HttpError(422, "invalid_request"),
     InputError: HttpError(422, "invalid_text"),
     InputTooLongError: HttpError(413, "text_too_long"),
+    MediaTypeError: HttpError(415, "unsupported_media_type"),
+    SlowBodyError: HttpError(408, "body_too_slow", headers={"Connection": "close"}),
     BodyTooLargeError: HttpError(413, "body_too_large"),
     UnauthorizedError: HttpError(401, "unauthorized", headers={"WWW-Authenticate": 'Bearer realm="kefu"'}),
     ForbiddenError: HttpError(403, "forbidden"),
@@ -136,7 +150,8 @@ def error_response(error: Exception, request_id: str, headers: Mapping[str, str]
     """Returns the whole HTTP answer for an error."""
     row = http_error(error)
     body = json.dumps({"error": error_fields(error, request_id)}, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    retry = {} if row.retry_after is None else {"Retry-After": str(row.retry_after)}
+    seconds = error.retry_after if isinstance(error, TooManyRequestsError) else row.retry_after
+    retry = {} if seconds is None else {"Retry-After": str(seconds)}
     return Response(body, row.status, {**retry, **row.headers, **(headers or {})}, "application/json")
 
 

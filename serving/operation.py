@@ -78,6 +78,7 @@ class Operation:
         answer: What comes back; None for text or a file.
         example: A body that is answered with 200.
         answer_example: What comes back for it.
+        cost: How many messages a body counts as in the rate limit; None for one.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Operation:
     answer: type[BaseModel] | None = None
     example: dict[str, Any] = field(default_factory=dict)
     answer_example: dict[str, Any] = field(default_factory=dict)
+    cost: Callable[[Any], int] | None = None
 
 
 def json_response(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from data.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]  # the repository, or `src` within a Bento
 _Number = TypeVar("_Number", int, float)
+_ORIGIN = re.compile(r"https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:\d{1,5})?")  # as browsers write it
 _SWITCH = {"on": True, "1": True, "true": True, "yes": True, "off": False, "0": False, "false": False, "no": False}
 
 
@@ -28,8 +30,9 @@ class Settings:
         host: KEFU_HOST, an IP address or a name that resolves to one.
         port: KEFU_PORT.
         workers: KEFU_WORKERS, processes; each takes one core and about 250 MB.
-        max_body: KEFU_MAX_BODY, bytes of a request.
-        rate: KEFU_RATE, requests a minute and client; 0 is no limit.
+        max_body: KEFU_MAX_BODY, bytes of a request. The largest /score, written in ASCII, has 3.1 million.
+        body_seconds: KEFU_BODY_SECONDS, time in which a body must have arrived.
+        rate: KEFU_RATE, messages a minute of a key without a limit of its own, or of an address without keys; 0 is no limit.
         state_days: KEFU_STATE_DAYS, days after its last message that a conversation is forgotten.
         queue: KEFU_QUEUE, pieces of work that may wait in a worker before it answers 503.
         reload_seconds: KEFU_RELOAD_SECONDS, how often a worker looks whether `current` names another bundle; 0 is never.
@@ -38,6 +41,7 @@ class Settings:
         keys: KEFU_KEYS, `name:scope+scope:secret` entries separated by commas (serving/access.py); a secret, so never printed.
         keys_file: KEFU_KEYS_FILE, more keys, as YAML or JSON Lines.
         audit: KEFU_AUDIT, the file that admin acts are appended to; else `audit.jsonl` beside `state`.
+        cors_origins: KEFU_CORS_ORIGINS, origins such as https://shop.example, separated by commas, whose pages may call this.
     """
 
     bundle: Path | None = None
@@ -47,7 +51,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 3000
     workers: int = 2
-    max_body: int = 1024 * 1024
+    max_body: int = 4 * 1024 * 1024
+    body_seconds: float = 10.0
     rate: int = 0
     state_days: float = 7.0
     queue: int = 256
@@ -57,6 +62,7 @@ class Settings:
     keys: str = field(default="", repr=False)
     keys_file: Path | None = None
     audit: Path | None = None
+    cors_origins: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -76,6 +82,7 @@ class Settings:
             port=read.whole("KEFU_PORT", default.port, 1, 65535),
             workers=read.whole("KEFU_WORKERS", default.workers, 1, 256),
             max_body=read.whole("KEFU_MAX_BODY", default.max_body, 1024, 1024**3),
+            body_seconds=read.number("KEFU_BODY_SECONDS", default.body_seconds, 0.1, 3600),
             rate=read.whole("KEFU_RATE", default.rate, 0, 10**9),
             state_days=read.number("KEFU_STATE_DAYS", default.state_days, 1e-5, 3650),
             queue=read.whole("KEFU_QUEUE", default.queue, 1, 10**6),
@@ -85,6 +92,7 @@ class Settings:
             keys=read.text("KEFU_KEYS", default.keys),
             keys_file=read.path("KEFU_KEYS_FILE", None),
             audit=read.path("KEFU_AUDIT", None),
+            cors_origins=read.origins("KEFU_CORS_ORIGINS"),
         )
 
     def to_environment(self) -> dict[str, str]:
@@ -96,6 +104,7 @@ class Settings:
             "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_RELOAD_SECONDS": self.reload_seconds,
             "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
             "KEFU_KEYS": self.keys, "KEFU_KEYS_FILE": self.keys_file, "KEFU_AUDIT": self.audit, "KEFU_BUNDLE": self.bundle,
+            "KEFU_BODY_SECONDS": self.body_seconds, "KEFU_CORS_ORIGINS": ",".join(self.cors_origins),
         }  # fmt: skip
         return {name: str(value) for name, value in values.items() if value is not None}
 
@@ -152,6 +161,15 @@ class _Reader:
         if value not in allowed:
             raise ConfigError(f"{name} is {value!r}, expected one of {', '.join(allowed)}; correct or unset it")
         return value
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        values = tuple(value for value in re.split(r"[,\s]+", self.text(name, "")) if value)
+        for value in values:
+            if not _ORIGIN.fullmatch(value):
+                raise ConfigError(
+                    f"{name} has {value!r}, expected origins such as https://shop.example, without a path; correct it"
+                )
+        return values
 
     def _bounded(
         self, name: str, default: _Number, limits: tuple[_Number, _Number], kind: Callable[[str], _Number], words: str

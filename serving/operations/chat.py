@@ -88,7 +88,7 @@ OPERATIONS = (
     Operation(
         "score", "POST", "/score", Scope.SCORE,
         f"The same without a reply, for 1 to {MAX_MESSAGES} messages; keeps no state. A bad message has an error in its place",
-        score, request=ScoreEnvelope, documented=ScoreRequest, answer=ScoreAnswer,
+        score, request=ScoreEnvelope, documented=ScoreRequest, answer=ScoreAnswer, cost=lambda body: len(body.messages),
         example={"messages": [{"text": "怎么还不发货"}, {"text": "我要退货上周买的碎屏手机", "customer": {"tier": "silver"}}]},
     ),
 )  # fmt: skip

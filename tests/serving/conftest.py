@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +62,19 @@ def brain(bundles: Path) -> Brain:
 @pytest.fixture(scope="session")
 def server(bundles: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One worker on a free port."""
-    folder = tmp_path_factory.mktemp("server")
+    with running(bundles, tmp_path_factory.mktemp("server"), KEFU_RELOAD_SECONDS="0.2") as server:
+        yield server
+
+
+@contextmanager
+def running(bundles: Path, folder: Path, **environment: str) -> Iterator[Server]:
+    """Runs a server of one worker on a free port, until the block ends."""
     port = free_port()
-    environment = {**os.environ, "KEFU_BUNDLES": str(bundles), "KEFU_STATE": str(folder / "state.db"), "KEFU_PORT": str(port)}
-    environment |= {"KEFU_WORKERS": "1", "KEFU_RELOAD_SECONDS": "0.2"}
+    mine = {"KEFU_BUNDLES": str(bundles), "KEFU_STATE": str(folder / "state.db"), "KEFU_PORT": str(port), "KEFU_WORKERS": "1"}
     url, log = f"http://127.0.0.1:{port}", folder / "log"
     with log.open("wb") as out:
-        command = [sys.executable, "-m", "serving"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        command, changed = [sys.executable, "-m", "serving"], {**os.environ, **mine, **environment}
+        process = subprocess.Popen(command, cwd=ROOT, env=changed, stdout=out, stderr=subprocess.STDOUT)
     try:
         wait_ready(url, process, log)
         with httpx.Client(base_url=url, timeout=20) as client:

@@ -33,7 +33,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def test_defaults() -> None:
     settings = Settings.from_environment({})
     assert settings == Settings()
-    assert (settings.host, settings.port, settings.workers, settings.max_body, settings.rate) == ("127.0.0.1", 3000, 2, 2**20, 0)
+    assert (settings.host, settings.port, settings.workers, settings.max_body, settings.rate) == ("127.0.0.1", 3000, 2, 2**22, 0)
     assert settings.bundles == ROOT / "artifacts" / "bundles" and settings.state == ROOT / "artifacts" / "state.db"
     assert not settings.opening_hours and settings.state_days == 7
 
@@ -43,6 +43,7 @@ def test_every_setting_is_read_and_passed_on() -> None:
         "KEFU_BUNDLE": "/b", "KEFU_BUNDLES": "/bs", "KEFU_STATE": "/s.db", "KEFU_STATE_URL": "redis://h", "KEFU_HOST": "0.0.0.0", "KEFU_PORT": "81",
         "KEFU_WORKERS": "3", "KEFU_MAX_BODY": "4096", "KEFU_RATE": "5", "KEFU_STATE_DAYS": "1.5", "KEFU_QUEUE": "9",
         "KEFU_RELOAD_SECONDS": "0", "KEFU_OPENING_HOURS": "on", "KEFU_LOG_LEVEL": "warning", "KEFU_KEYS": "a:b:c", "KEFU_KEYS_FILE": "/k.yaml", "KEFU_AUDIT": "/a.jsonl",
+        "KEFU_BODY_SECONDS": "3", "KEFU_CORS_ORIGINS": "https://shop.example, http://localhost:5173",
     }  # fmt: skip
     settings, default = Settings.from_environment(environment), Settings()
     assert all(getattr(settings, name) != getattr(default, name) for name in Settings.__slots__)
@@ -53,7 +54,7 @@ def test_every_setting_is_read_and_passed_on() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("KEFU_PORT", "http"), ("KEFU_PORT", "70000"), ("KEFU_WORKERS", "0"), ("KEFU_STATE_DAYS", "nan"),
-     ("KEFU_OPENING_HOURS", "maybe"), ("KEFU_LOG_LEVEL", "LOUD")],
+     ("KEFU_OPENING_HOURS", "maybe"), ("KEFU_LOG_LEVEL", "LOUD"), ("KEFU_BODY_SECONDS", "0")],
 )  # fmt: skip
 def test_bad_settings_are_named(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is {value!r}, expected"):
