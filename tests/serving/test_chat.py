@@ -169,7 +169,7 @@ BAD = {
     "spaces": (raw('"text": " \\u200b "'), 422, "invalid_text"),
     "2,001 characters": (json.dumps({"conversation_id": "x", "text": "退" * 2001}).encode(), 413, "text_too_long"),
     "100 KB": (json.dumps({"conversation_id": "x", "text": "a" * 102400}).encode(), 413, "text_too_long"),
-    "body over the limit": (json.dumps({"conversation_id": "x", "text": "a" * 3_000_000}).encode(), 413, "body_too_large"),
+    "body over the limit": (json.dumps({"conversation_id": "x", "text": "a" * 5_000_000}).encode(), 413, "body_too_large"),
     "broken UTF-8": (b'{"conversation_id": "x", "text": "\xe6\x80"}', 400, "malformed_body"),
     "GB18030": (raw('"text": "怎么"').decode().encode("gb18030"), 400, "malformed_body"),
     "not JSON": (b"text=hello", 400, "malformed_body"),
