@@ -162,13 +162,12 @@ def compared(
         "anger_handoff": anger, "anxiety_alert": scores.get("anxious"),
         "repeat": None if last is None else float(np.dot(np.array(last.vector, np.float32), analysis.vector)),
     }  # fmt: skip
-    limits = ((name, float(getattr(knowledge.thresholds, name))) for name in knowledge.thresholds.__slots__)
-    return tuple(
-        Comparison(
-            name, limit, None if (value := values.get(name)) is None else round(value, 4), value is not None and value >= limit
-        )
-        for name, limit in limits
-    )
+    found = []
+    for name in knowledge.thresholds.__slots__:
+        limit, value = float(getattr(knowledge.thresholds, name)), values.get(name)
+        shown = None if value is None else round(value, 4)
+        found.append(Comparison(name, round(limit, 4), shown, value is not None and value >= limit))
+    return tuple(found)
 
 
 def _influences(

@@ -145,7 +145,8 @@ def test_every_threshold_stands_beside_its_value(analyzer: Analyzer, known: Know
     assert compared["faq_direct"].value == found.analysis.hits[0].confidence
     assert compared["repeat"].value is None and not compared["repeat"].reached
     for comparison in found.comparisons:
-        assert comparison.reached == (comparison.value is not None and comparison.value >= comparison.threshold)
+        limit = getattr(known.thresholds, comparison.name)
+        assert comparison.reached == (comparison.value is not None and comparison.value >= limit)
     state = replay(analyzer, known, [Utterance(Speaker.USER, "怎么查物流")], AROUND)[0]
     again = explained(analyzer, known, "怎么查物流", *state.turns, state=state)
     repeat = next(comparison for comparison in again.comparisons if comparison.name == "repeat")
