@@ -11,7 +11,7 @@ export class Problem extends Error {
     super(code || text);
     this.code = code;
     this.text = text;
-    this.status = status;
+    this.needsKey = status === 401 || status === 403;
   }
 }
 

@@ -158,7 +158,7 @@ async function giveBack(name, release, status) {
     status.focus(); // The focused button has just gone.
     if (name === state.conversationId) startAnew();
   } catch (problem) {
-    if (problem.status === 401) askForKey(() => giveBack(name, release, status));
+    if (problem.needsKey) askForKey(() => giveBack(name, release, status));
     status.replaceChildren(label("span", "", "releaseFailed"));
   }
 }
@@ -195,7 +195,7 @@ function thumbs(requestId) {
       for (const node of [up, down]) node.setAttribute("aria-pressed", String(node === pressed));
       status.replaceChildren(label("span", "", "thanks"));
     } catch (problem) {
-      if (problem.status === 401) askForKey(() => rate(pressed, helpful));
+      if (problem.needsKey) askForKey(() => rate(pressed, helpful));
       status.replaceChildren(label("span", "", "feedbackFailed"));
     }
   }
@@ -220,5 +220,5 @@ function showProblem(body, problem, typing) {
   const notice = el("div", "notice", el("div", "notice-text", label("p", "notice-title", "failed"), words), retry);
   typing.replaceWith(notice);
   scrollTo(notice);
-  if (problem.status === 401) askForKey(() => retry.click());
+  if (problem.needsKey) askForKey(() => retry.click());
 }

@@ -35,7 +35,7 @@ export async function explain(record, pressed) {
     const words = problem.code ? label("span", "", problem.code) : el("span", "", problem.text);
     const retry = button("quiet", "retry", () => explain(record, pressed));
     byId("explanation-body").replaceChildren(el("p", "", label("span", "", "explainFailed"), " ", words), retry);
-    if (problem.status === 401) askForKey(() => explain(record, pressed));
+    if (problem.needsKey) askForKey(() => explain(record, pressed));
   }
 }
 
@@ -157,7 +157,7 @@ function features({ features: given }) {
   const rows = strongest.map(({ name, value, contribution }) => [
     word(`feature/${name}`), decimal(value), `${contribution > 0 ? "+" : ""}${contribution.toFixed(2)}`,
   ]);
-  return el("details", "", el("summary", "", word("features")), table("factors", ["factor", "value", "points"], rows));
+  return el("details", "", el("summary", "", word("features")), table("factors", ["factor", "value", "contribution"], rows));
 }
 
 function thresholds(found) {

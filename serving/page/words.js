@@ -41,7 +41,7 @@ const WORDS = {
   text_too_long: ["消息太长，请缩短。", "The message is too long. Shorten it."],
   internal: ["服务出错了，请重试。", "The service failed. Please retry."],
   notFound: ["这个服务没有此功能。", "This service does not offer that."],
-  unauthorized: ["需要 API 密钥。", "An API key is needed."], forbidden: ["这个密钥没有此权限。", "This key may not do that."],
+  unauthorized: ["需要 API 密钥。", "An API key is needed."], forbidden: ["没有此权限，请换一个 API 密钥。", "This is not allowed without another API key."],
   keyLabel: ["API 密钥", "API key"], keyHint: ["只保存在这个标签页里。", "Kept in this tab only."],
   keySave: ["保存并重试", "Save and retry"],
 
@@ -65,7 +65,7 @@ const WORDS = {
   path: ["规则路径", "Path of rules"], pathHint: ["按优先顺序检查，第一条成立的规则决定。", "Checked in order; the first that holds decides."],
   passedRules: ["之前检查过、不成立的规则", "Rules looked at before, which do not hold"], fired: ["成立", "Holds"], passed: ["不成立", "Does not hold"], entries: ["知识库候选", "Knowledge candidates"],
   features: ["置信度的组成", "What the confidence is made of"], thresholds: ["阈值与取值", "Thresholds and values"],
-  threshold: ["阈值", "Threshold"], neighbours: ["最相近的问题", "Nearest questions"], passes: ["编码次数", "Encoder passes"],
+  threshold: ["阈值", "Threshold"], contribution: ["对数几率", "Log-odds"], neighbours: ["最相近的问题", "Nearest questions"], passes: ["编码次数", "Encoder passes"],
   otherNow: ["按现在的模型和本页的历史重新判断，结果与当时不同：", "Judged anew by the present model and this page's history, the result differs: "],
 
   // Codes of the wire

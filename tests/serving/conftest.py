@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -91,6 +95,34 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(tmp_path_factory.mktemp("redis"), free_port())
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")  # while it runs, its event loop is in the way of other modules' tests
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    chromium = shutil.which("google-chrome") or shutil.which("chromium")
+    if chromium is None:
+        require("chromium", "chromium")
+    needed = os.environ.get("KEFU_TEST_REQUIRE") == "1"
+    sync_api = import_module("playwright.sync_api") if needed else pytest.importorskip("playwright.sync_api")
+    quiet = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=quiet.split())
+        yield launched
+        launched.close()
+
+
+def npm_package(name: str, folder: Path) -> Path:
+    """Unpacks a package of npm's registry; skips the test where it cannot be had."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip(f"npm is not installed, so {name} cannot be fetched")
+    fetched = subprocess.run([npm, "pack", name], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    if fetched.returncode != 0:
+        pytest.skip(f"npm cannot fetch {name}: {fetched.stderr.strip()[-200:]}")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "package"
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.conftest import Server
+from tests.serving.conftest import Server, npm_package
 
 WIDGET = "@scalableminds/chatroom@0.12.0"
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="package/dist/Chatroom.css"><div id="chat"></div>
@@ -47,14 +44,7 @@ class Shop(SimpleHTTPRequestHandler):
 @pytest.fixture
 def shop(server: Server, tmp_path: Path) -> Iterator[str]:
     """The address of a page with the widget."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed, so the widget cannot be fetched")
-    fetched = subprocess.run([npm, "pack", WIDGET], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    if fetched.returncode != 0:
-        pytest.skip(f"npm cannot fetch {WIDGET}: {fetched.stderr.strip()[-200:]}")
-    with tarfile.open(next(tmp_path.glob("*.tgz"))) as archive:
-        archive.extractall(tmp_path, filter="data")
+    npm_package(WIDGET, tmp_path)
     (tmp_path / "index.html").write_text(PAGE, encoding="utf-8")
     site = ThreadingHTTPServer(("127.0.0.1", 0), partial(Shop, kefu=server.url, directory=str(tmp_path)))
     Thread(target=site.serve_forever, daemon=True).start()
@@ -64,17 +54,11 @@ def shop(server: Server, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def page() -> Iterator[Any]:
+def page(browser: Any) -> Iterator[Any]:
     """A page of a headless browser."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("neither chromium nor google-chrome is installed")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
-        yield browser.new_page()
-        browser.close()
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 def test_the_widget_shows_the_reply_and_its_buttons_work(shop: str, page: Any) -> None:
