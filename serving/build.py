@@ -15,7 +15,7 @@ from serving.bundles import bundle_path, load_brain
 from serving.settings import ROOT, Settings
 
 _BENTOFILE = "serving/bentofile.yaml"
-_CODE = ("data/*.py", "models/*.py", "serving/**/*.py", "serving/page/*", "serving/examples.json", _BENTOFILE)
+_CODE = ("data/**/*.py", "models/**/*.py", "serving/**/*")  # the Bento file leaves out what only developers need
 
 
 def main() -> int:
@@ -37,6 +37,8 @@ def stage(folder: Path, bundle: Path) -> None:
     """Copies what a Bento needs, and of the bundles only the one given, as the current one."""
     for pattern in _CODE:
         for source in sorted(ROOT.glob(pattern)):
+            if source.is_dir() or "__pycache__" in source.parts:
+                continue
             target = folder / source.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
