@@ -32,6 +32,7 @@ from models.domain import DomainPack, Slot
 from models.priority import score_priority
 from models.retrieval import FaqIndex, SearchHit
 
+OUT_OF_HOURS = "outside_opening_hours"  # reason of a decision that takes a message instead of handing over
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
 CERTAIN_INTENT = 0.93  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
@@ -102,7 +103,7 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
         past=(*conversation.past, past)[-_MEMORY:],
         misses=_misses(conversation, analysis, decision),
         open_slots=decision.open_slots,
-        handed_off=conversation.handed_off or (decision.handoff is not None and decision.reason != "outside_opening_hours"),
+        handed_off=conversation.handed_off or (decision.handoff is not None and decision.reason != OUT_OF_HOURS),
         tried=tried,
     )
 
@@ -148,7 +149,7 @@ class Case:
         if _is_open(hours, self.circumstances.now):
             return self._make("silent", "handed_off", "")
         reply = self.pack.replies["handoff_closed"].format(**hours)
-        return self._make("handoff", "outside_opening_hours", reply, handoff=Handoff("policy", self._summary(None)))
+        return self._make("handoff", OUT_OF_HOURS, reply, handoff=Handoff("policy", self._summary(None)))
 
     def wordless(self) -> Decision | None:
         """A picture, a card, a link or an emoji asks for words."""
@@ -401,7 +402,7 @@ class Case:
         if not _is_open(hours, self.circumstances.now):
             closed = self._with_empathy(self.pack.replies["handoff_closed"].format(**hours))
             handoff = Handoff(kind, self._summary(slots))
-            return self._make("handoff", "outside_opening_hours", closed, handoff=handoff, miss=False)
+            return self._make("handoff", OUT_OF_HOURS, closed, handoff=handoff, miss=False)
         answer = None
         text = reply or self._with_empathy(self.pack.replies["handoff"])
         if kind == "emotion" and self.is_direct(best) and best is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.analysis import Analysis, Decision
 from models.bundle import Bundle
-from models.policy import is_out_of_scope
+from models.policy import OUT_OF_HOURS, is_out_of_scope
 from serving.schema import RANKED, ChatAnswer, Scores
 
 
@@ -71,7 +71,13 @@ def chat_answer(
                 for hit in decision.suggestions
             ],
             "missing_slots": list(decision.missing_slots),
-            "handoff": None if handoff is None else {"reason": handoff.reason, "summary": handoff.summary},
+            "handoff": None
+            if handoff is None
+            else {
+                "reason": handoff.reason,
+                "summary": handoff.summary,
+                "out_of_hours": decision.reason == OUT_OF_HOURS,
+            },
         }
     )
 

@@ -13,8 +13,8 @@ import numpy as np
 from data.types import Speaker, Utterance
 from models.analysis import Conversation, OpenSlots, PastMessage
 from models.bundle import Bundle
+from serving.schema import MAX_REMEMBERED
 
-MAX_REMEMBERED = 30  # turns, and messages, that a state keeps
 MAX_ANSWERS = 100  # answers kept for retries, the newest of a conversation
 
 

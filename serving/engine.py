@@ -18,6 +18,7 @@ from models.policy import Circumstances, advance, decide
 from serving.answers import chat_answer, scores
 from serving.bundles import Brain
 from serving.conversations import ConversationStore, Remembered, StoredAnswer, fit_to, vector_space
+from serving.desk import Desk
 from serving.errors import StateError, field_error
 from serving.schema import ChatAnswer, ChatRequest, ExplainRequest, MessageIn, Scores, TurnIn
 
@@ -43,6 +44,7 @@ class Engine:
     def __init__(self, brain: Brain, store: ConversationStore, *, opening_hours: bool = False) -> None:
         self.brain = brain
         self._store = store
+        self.desk = Desk(store)
         self._opening_hours = opening_hours
 
     def chat(self, request: ChatRequest, *, request_id: str, started: float) -> ChatResult:
@@ -99,22 +101,6 @@ class Engine:
             history = state.turns if request.history is None else _utterances(request.history)
         found = explain(brain.analyzer, brain.knowledge, Request(request.text, history), state, circumstances)
         return replace(found, passes=found.passes + passes), brain.bundle
-
-    def release(self, conversation_id: str) -> bool:
-        """Gives a conversation back to the bot; returns whether a person had it.
-
-        Raises:
-            StateError: The conversation cannot be read or written.
-        """
-        for _ in range(_ATTEMPTS):
-            before = self._store.get(conversation_id)
-            if not before.conversation.handed_off:
-                return False
-            state = before.conversation
-            freed = Conversation(state.conversation_id, state.turns, state.past, tried=state.tried)
-            if self._store.save(before, Remembered(freed, before.turn, space=before.space)):
-                return True
-        raise StateError("this conversation is changed by too many requests at once; release it again")
 
     def _score_one(self, message: object, request_id: str) -> Scores | Exception:
         started, brain = time.perf_counter(), self.brain

@@ -12,6 +12,7 @@ from models.analyzer import MAX_CHARACTERS
 SCHEMA_VERSION = "1.1"
 MAX_MESSAGES = 256
 MAX_HISTORY = 200
+MAX_REMEMBERED = 30  # turns, and messages, that a conversation keeps
 MAX_HISTORY_TEXT = 10_000
 RANKED = 10  # intents shown in the ranking
 
@@ -130,6 +131,63 @@ class ReleaseAnswer(BaseModel):
 
     conversation_id: Annotated[str, Field(description="The conversation of the request.")]
     released: Annotated[bool, Field(description="Whether a person had it until now.")]
+
+
+class AgentTurnIn(Incoming):
+    """A turn that the bot did not take part in."""
+
+    speaker: Annotated[Literal["agent", "user"], Field(description="agent is the shop, user the customer.")]
+    text: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, description="What was said; personal data is masked.")]
+
+
+class TurnsRequest(Incoming):
+    """The body of POST /conversations/{conversation_id}/turns."""
+
+    turns: Annotated[
+        tuple[AgentTurnIn, ...],
+        Field(min_length=1, max_length=MAX_REMEMBERED, description="Oldest first; they follow what is remembered."),
+    ]
+
+
+class TurnsAnswer(BaseModel):
+    """How much of a conversation is remembered after turns were added."""
+
+    conversation_id: Annotated[str, Field(description="The conversation of the request.")]
+    remembered: Annotated[int, Field(ge=0, description=f"Turns remembered now, the newest {MAX_REMEMBERED} at most.")]
+
+
+class TurnOut(BaseModel):
+    """A remembered turn, masked."""
+
+    speaker: Annotated[Literal["user", "agent"], Field(description="user is the customer, agent the bot or a person of the shop.")]
+    text: Annotated[str, Field(description="What was said, personal data masked.")]
+
+
+class OpenSlotsOut(BaseModel):
+    """A question of the bot's that is still open."""
+
+    intent: Annotated[str, Field(description="What the customer wants.")]
+    filled: Annotated[dict[str, str], Field(description="What the customer has said, by slot, masked.")]
+    missing: Annotated[list[str], Field(description="Slots still to be filled, the one asked for first.")]
+
+
+class ConversationAnswer(BaseModel):
+    """What is remembered of a conversation; an empty one where nothing is."""
+
+    conversation_id: Annotated[str, Field(description="The conversation of the request.")]
+    turn: Annotated[int, Field(ge=0, description="How many messages of the customer's /chat has answered.")]
+    turns: Annotated[list[TurnOut], Field(description=f"The newest {MAX_REMEMBERED}, oldest first.")]
+    handed_off: Annotated[bool, Field(description="Whether a person has it, and the bot is silent.")]
+    misses: Annotated[int, Field(ge=0, description="Messages in a row that got nothing that helps.")]
+    open_slots: Annotated[OpenSlotsOut | None, Field(description="The open question, if any.")]
+    updated: Annotated[str | None, Field(description="When it last changed (ISO 8601, UTC); null where nothing is remembered.")]
+
+
+class DeleteAnswer(BaseModel):
+    """Whether there was something to delete."""
+
+    conversation_id: Annotated[str, Field(description="The conversation of the request.")]
+    deleted: Annotated[bool, Field(description="Whether anything was stored.")]
 
 
 class IntentOut(BaseModel):
@@ -256,6 +314,9 @@ class HandoffOut(BaseModel):
         Field(description="The customer asked for a person, two misses in a row, anger, or the shop's rules."),
     ]
     summary: Annotated[str, Field(description="For the agent: wants, mood, entities and what was tried.")]
+    out_of_hours: Annotated[
+        bool, Field(description="Nobody is there now: the reply says so, the message is kept, and the bot goes on.")
+    ] = False
 
 
 class ChatAnswer(Scores):

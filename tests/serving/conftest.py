@@ -11,7 +11,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from serving.engine import Engine
 from serving.metrics import Metrics
 from serving.rate import RateLimit
 from serving.settings import Settings
+from serving.stores import open_store
 from serving.stores.sqlite import SqliteConversations
 from tests.serving.redis_server import RedisServer, require
 from tests.tiny import tiny_bundle
@@ -140,7 +141,7 @@ def make(brain: Brain, tmp_path: Path) -> Iterator[Make]:
 
     def build(settings: Settings = DEFAULT, brain: Brain = brain) -> tuple[TestClient, CollectorRegistry]:
         api, registry = Api(settings), CollectorRegistry()
-        stores.append(SqliteConversations(tmp_path / "state.db", days=settings.state_days))
+        stores.append(open_store(replace(settings, state=tmp_path / "state.db")))
         rate = RateLimit(tmp_path / "state.db", per_minute=settings.rate)
         api.start(Engine(brain, stores[-1], opening_hours=settings.opening_hours), Metrics(registry), rate)
         return TestClient(api, raise_server_exceptions=False), registry

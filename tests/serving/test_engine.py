@@ -43,7 +43,7 @@ def test_handoff_then_silence_then_release(angry: Engine) -> None:
     assert first.handoff is not None and first.handoff.reason == "emotion" and "骗子" in first.handoff.summary
     second = chat(angry, "人呢")
     assert second is not None and (second.decision, second.reply, second.turn) == ("silent", "", 2)
-    assert angry.release("c1") and not angry.release("c1") and not angry.release("never seen")
+    assert angry.desk.release("c1") and not angry.desk.release("c1") and not angry.desk.release("never seen")
     third = chat(angry, "人呢")
     assert third is not None and (third.decision, third.turn) == ("handoff", 3)
 
