@@ -8,8 +8,9 @@ import sys
 from typing import NoReturn
 
 from data.errors import ConfigError, KefuError
+from models.bundle import read_manifest
 from serving.access import Access
-from serving.bundles import load_brain
+from serving.bundles import check_files
 from serving.settings import ROOT, Settings, ip_address
 from serving.stores import check_store
 
@@ -22,7 +23,7 @@ def main() -> int:
         Access(settings).check_host(host)
         check_port(host, settings.port)
         check_store(settings)
-        version = load_brain(settings).bundle.manifest.bundle_version
+        version = read_manifest(check_files(settings)).bundle_version  # workers load it, each for itself
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)
         return 2

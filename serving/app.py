@@ -63,7 +63,7 @@ class Api:
         self._access = Access(settings)
         self._attempts = Attempts(settings)
         self._services: Services | None = None
-        self._thread = WorkThread(limit=settings.queue)
+        self._thread = WorkThread(limit=settings.queue, max_wait=settings.max_wait)
         self._docs = json.dumps(openapi(), ensure_ascii=False).encode()
         self._app = Starlette(
             routes=[
@@ -86,6 +86,11 @@ class Api:
     def start(self, engine: Engine, metrics: Metrics, rate: RateLimit) -> None:
         """Lets requests in."""
         self._services = Services(self._settings, engine, metrics, rate, self._thread)
+
+    @property
+    def waiting(self) -> int:
+        """Pieces of work that wait in this worker or are being done."""
+        return self._thread.waiting
 
     async def close(self) -> None:
         """Waits for the work under way."""

@@ -79,6 +79,7 @@ class Kefu:
     async def _sample(self) -> None:
         while True:
             self.metrics.sample()
+            self.metrics.queue(api.waiting)
             self.metrics.serving(self.engine.brain.bundle.manifest.bundle_version, "champion")
             await asyncio.sleep(_SAMPLE_SECONDS)
 

@@ -35,6 +35,7 @@ class Settings:
         rate: KEFU_RATE, messages a minute of a key without a limit of its own, or of an address without keys; 0 is no limit.
         state_days: KEFU_STATE_DAYS, days after its last message that a conversation is forgotten.
         queue: KEFU_QUEUE, pieces of work that may wait in a worker before it answers 503.
+        max_wait: KEFU_MAX_WAIT, seconds that a message may be expected to wait in a worker before it answers 503.
         reload_seconds: KEFU_RELOAD_SECONDS, how often a worker looks whether `current` names another bundle; 0 is never.
         opening_hours: KEFU_OPENING_HOURS, on or off: whether a handoff outside opening hours takes a message instead.
         log_level: KEFU_LOG_LEVEL, INFO (a line a request) or WARNING.
@@ -56,6 +57,7 @@ class Settings:
     rate: int = 0
     state_days: float = 7.0
     queue: int = 256
+    max_wait: float = 0.5
     reload_seconds: float = 10.0
     opening_hours: bool = False
     log_level: str = "INFO"
@@ -86,6 +88,7 @@ class Settings:
             rate=read.whole("KEFU_RATE", default.rate, 0, 10**9),
             state_days=read.number("KEFU_STATE_DAYS", default.state_days, 1e-5, 3650),
             queue=read.whole("KEFU_QUEUE", default.queue, 1, 10**6),
+            max_wait=read.number("KEFU_MAX_WAIT", default.max_wait, 1e-3, 3600),
             reload_seconds=read.number("KEFU_RELOAD_SECONDS", default.reload_seconds, 0, 86400),
             opening_hours=read.switch("KEFU_OPENING_HOURS", default=default.opening_hours),
             log_level=read.choice("KEFU_LOG_LEVEL", default.log_level, ("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -101,7 +104,7 @@ class Settings:
             "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_STATE_URL": self.state_url,
             "KEFU_HOST": self.host, "KEFU_PORT": self.port, "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body,
             "KEFU_RATE": self.rate,
-            "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_RELOAD_SECONDS": self.reload_seconds,
+            "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_MAX_WAIT": self.max_wait, "KEFU_RELOAD_SECONDS": self.reload_seconds,
             "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
             "KEFU_KEYS": self.keys, "KEFU_KEYS_FILE": self.keys_file, "KEFU_AUDIT": self.audit, "KEFU_BUNDLE": self.bundle,
             "KEFU_BODY_SECONDS": self.body_seconds, "KEFU_CORS_ORIGINS": ",".join(self.cors_origins),

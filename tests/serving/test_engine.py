@@ -137,3 +137,18 @@ def test_work_beyond_the_limit_is_refused_at_once() -> None:
 
     *results, again = asyncio.run(flood())
     assert [type(result) for result in results] == [type(None)] * 2 + [OverloadedError] * 3 and again == "free again"
+
+
+def test_work_that_would_wait_too_long_is_refused_at_once() -> None:
+    async def flood() -> list[object]:
+        thread = WorkThread(limit=100, max_wait=0.15)
+        await thread.run(time.sleep, 0.05)  # now it knows how long a piece takes
+        results = await asyncio.gather(*(thread.run(time.sleep, 0.05) for _ in range(9)), return_exceptions=True)
+        again = await thread.run(lambda: "free again")
+        thread.close()
+        return [*results, again]
+
+    *results, again = asyncio.run(flood())
+    kinds = [type(result) for result in results]
+    served = kinds.count(type(None))
+    assert 1 <= served <= 3 and kinds == [type(None)] * served + [OverloadedError] * (9 - served) and again == "free again"
