@@ -11,10 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from data.errors import ConfigError
 from models.analyzer import Analyzer, Request
 from models.bundle import load_bundle
 from serving.bundles import bundle_path
@@ -85,28 +86,47 @@ def _post(connection: http.client.HTTPConnection, path: str, body: object) -> No
 
 
 @contextmanager
+def running(command: Sequence[str], port: int, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a server, once it is ready at a port, until the block ends.
+
+    Args:
+        command: Program and arguments.
+        port: Where it will listen on loopback.
+        environment: Added to our own.
+    """
+    process = subprocess.Popen(  # noqa: S603
+        command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait(port, process)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def free_port() -> int:
+    """Returns a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
 def _server() -> Iterator[int]:
     """Serves the current bundle on a free port, with state of its own, until the block ends."""
-    with socket.socket() as probe, tempfile.TemporaryDirectory() as folder:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-        probe.close()
-        environment = {**os.environ, "KEFU_PORT": str(port), "KEFU_STATE": str(Path(folder) / "state.db")}
-        command = [sys.executable, "-m", "serving"]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
-        try:
-            _wait(port, process)
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"KEFU_PORT": str(port), "KEFU_STATE": str(Path(folder) / "state.db")}
+        with running([sys.executable, "-m", "serving"], port, environment):
             yield port
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + _READY_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RuntimeError("the server stopped at once; run `python -m serving` to see why")
+            raise ConfigError("the server stopped at once; run `python -m serving` to see why")
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
             connection.request("GET", "/readyz")
@@ -114,7 +134,7 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
                 return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError(f"the server was not ready within {_READY_SECONDS:.0f} s")
+    raise ConfigError(f"the server was not ready within {_READY_SECONDS:.0f} s")
 
 
 if __name__ == "__main__":
