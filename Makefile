@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK = True
 export MLFLOW_DISABLE_TELEMETRY = true
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train serve test behaviour lint format types bench bench-load openapi clean
+.PHONY: help install run train serve test behaviour lint format types bench bench-load openapi clients clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ openapi: install ## Write serving/openapi.json; RECORD='URL KEY' first asks that
 
 bench-load: install ## Measure /chat under load, beside a plain FastAPI app (needs wrk; some six minutes)
 	$(BIN)/python -m serving.bench_load
+
+clients: openapi ## Generate the Python and TypeScript clients from serving/openapi.json
+	PYTHON=$(PYTHON) serving/clients/generate.sh serving/openapi.json serving/clients
 
 clean: ## Remove every artefact, but not the virtual environment
 	rm -rf artifacts build kefu.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

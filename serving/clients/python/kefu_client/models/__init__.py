@@ -1,0 +1,107 @@
+"""Contains all the data models used in inputs/outputs"""
+
+from .answer_out import AnswerOut
+from .button_out import ButtonOut
+from .candidate_out import CandidateOut
+from .channel_health import ChannelHealth
+from .chat_answer import ChatAnswer
+from .chat_answer_decision import ChatAnswerDecision
+from .chat_answer_thresholds import ChatAnswerThresholds
+from .chat_request import ChatRequest
+from .comparison_out import ComparisonOut
+from .customer_in import CustomerIn
+from .customer_in_tier_type_0 import CustomerInTierType0
+from .decision_out import DecisionOut
+from .decision_out_decision import DecisionOutDecision
+from .emotion_out import EmotionOut
+from .emotion_out_scores import EmotionOutScores
+from .entity_out import EntityOut
+from .error_body import ErrorBody
+from .error_fields import ErrorFields
+from .explain_answer import ExplainAnswer
+from .explain_request import ExplainRequest
+from .factor_out import FactorOut
+from .feature_out import FeatureOut
+from .handoff_out import HandoffOut
+from .handoff_out_reason import HandoffOutReason
+from .intent_out import IntentOut
+from .message_in import MessageIn
+from .model_out import ModelOut
+from .neighbour_out import NeighbourOut
+from .order_in import OrderIn
+from .out_of_scope_out import OutOfScopeOut
+from .parse_answer import ParseAnswer
+from .parse_answer_thresholds import ParseAnswerThresholds
+from .parse_request import ParseRequest
+from .priority_out import PriorityOut
+from .related_out import RelatedOut
+from .release_answer import ReleaseAnswer
+from .release_request import ReleaseRequest
+from .score_answer import ScoreAnswer
+from .score_request import ScoreRequest
+from .scores import Scores
+from .scores_thresholds import ScoresThresholds
+from .status_answer import StatusAnswer
+from .step_out import StepOut
+from .step_out_because import StepOutBecause
+from .suggestion_out import SuggestionOut
+from .turn_in import TurnIn
+from .turn_in_speaker import TurnInSpeaker
+from .version_answer import VersionAnswer
+from .webhook_message import WebhookMessage
+from .webhook_request import WebhookRequest
+from .word_out import WordOut
+
+__all__ = (
+    "AnswerOut",
+    "ButtonOut",
+    "CandidateOut",
+    "ChannelHealth",
+    "ChatAnswer",
+    "ChatAnswerDecision",
+    "ChatAnswerThresholds",
+    "ChatRequest",
+    "ComparisonOut",
+    "CustomerIn",
+    "CustomerInTierType0",
+    "DecisionOut",
+    "DecisionOutDecision",
+    "EmotionOut",
+    "EmotionOutScores",
+    "EntityOut",
+    "ErrorBody",
+    "ErrorFields",
+    "ExplainAnswer",
+    "ExplainRequest",
+    "FactorOut",
+    "FeatureOut",
+    "HandoffOut",
+    "HandoffOutReason",
+    "IntentOut",
+    "MessageIn",
+    "ModelOut",
+    "NeighbourOut",
+    "OrderIn",
+    "OutOfScopeOut",
+    "ParseAnswer",
+    "ParseAnswerThresholds",
+    "ParseRequest",
+    "PriorityOut",
+    "RelatedOut",
+    "ReleaseAnswer",
+    "ReleaseRequest",
+    "ScoreAnswer",
+    "ScoreRequest",
+    "Scores",
+    "ScoresThresholds",
+    "StatusAnswer",
+    "StepOut",
+    "StepOutBecause",
+    "SuggestionOut",
+    "TurnIn",
+    "TurnInSpeaker",
+    "VersionAnswer",
+    "WebhookMessage",
+    "WebhookRequest",
+    "WordOut",
+)
