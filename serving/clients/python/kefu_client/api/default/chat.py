@@ -51,10 +51,20 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_403
 
+    if response.status_code == 408:
+        response_408 = ErrorBody.from_dict(response.json())
+
+        return response_408
+
     if response.status_code == 413:
         response_413 = ErrorBody.from_dict(response.json())
 
         return response_413
+
+    if response.status_code == 415:
+        response_415 = ErrorBody.from_dict(response.json())
+
+        return response_415
 
     if response.status_code == 422:
         response_422 = ErrorBody.from_dict(response.json())
@@ -93,7 +103,7 @@ def _build_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: ChatRequest,
 ) -> Response[ChatAnswer | ErrorBody]:
     """What the customer wants and feels, how urgent it is, and what to reply
@@ -123,7 +133,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: ChatRequest,
 ) -> ChatAnswer | ErrorBody | None:
     """What the customer wants and feels, how urgent it is, and what to reply
@@ -148,7 +158,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: ChatRequest,
 ) -> Response[ChatAnswer | ErrorBody]:
     """What the customer wants and feels, how urgent it is, and what to reply
@@ -176,7 +186,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: ChatRequest,
 ) -> ChatAnswer | ErrorBody | None:
     """What the customer wants and feels, how urgent it is, and what to reply

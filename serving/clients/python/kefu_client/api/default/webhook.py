@@ -56,10 +56,20 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_403
 
+    if response.status_code == 408:
+        response_408 = ErrorBody.from_dict(response.json())
+
+        return response_408
+
     if response.status_code == 413:
         response_413 = ErrorBody.from_dict(response.json())
 
         return response_413
+
+    if response.status_code == 415:
+        response_415 = ErrorBody.from_dict(response.json())
+
+        return response_415
 
     if response.status_code == 422:
         response_422 = ErrorBody.from_dict(response.json())
@@ -100,7 +110,7 @@ def _build_response(
 
 def sync_detailed(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: WebhookRequest,
 ) -> Response[ErrorBody | list[WebhookMessage]]:
     """The bot's reply as Rasa's REST channel gives it: a list of messages, empty while a person has the
@@ -131,7 +141,7 @@ def sync_detailed(
 
 def sync(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: WebhookRequest,
 ) -> ErrorBody | list[WebhookMessage] | None:
     """The bot's reply as Rasa's REST channel gives it: a list of messages, empty while a person has the
@@ -157,7 +167,7 @@ def sync(
 
 async def asyncio_detailed(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: WebhookRequest,
 ) -> Response[ErrorBody | list[WebhookMessage]]:
     """The bot's reply as Rasa's REST channel gives it: a list of messages, empty while a person has the
@@ -186,7 +196,7 @@ async def asyncio_detailed(
 
 async def asyncio(
     *,
-    client: AuthenticatedClient,
+    client: AuthenticatedClient | Client,
     body: WebhookRequest,
 ) -> ErrorBody | list[WebhookMessage] | None:
     """The bot's reply as Rasa's REST channel gives it: a list of messages, empty while a person has the
