@@ -73,7 +73,7 @@ class Api:
                 Route("/openapi.json", self._show_docs),
                 Route("/favicon.ico", _no_favicon),
                 Route("/", _page),
-                Mount("/page", StaticFiles(directory=PAGE)),
+                Mount("/page", _PageFiles(directory=PAGE)),
             ],
             exception_handlers={HTTPException: _http_exception},
             middleware=cross_origin(settings.cors_origins),
@@ -248,6 +248,15 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     if status == 404:
         return error_response(UnknownPathError("nothing is at this path; see /openapi.json for those that exist"), request_id)
     return error_response(KefuError(f"HTTP {status}"), request_id)
+
+
+class _PageFiles(StaticFiles):
+    """Asked for anew each time (most often 304): scripts of two versions do not fit together."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        response = super().file_response(*args, **more)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 async def _page(_: Request) -> Response:

@@ -133,16 +133,20 @@ function questionGroup(titleCode, items, className) {
 
 function handoffCard(body, { decision, decision_reason: reason, handoff }) {
   if (decision !== "handoff" || !handoff) return null;
-  const status = el("span", "muted");
-  status.setAttribute("role", "status");
-  const release = button("quiet", "release", () => giveBack(body.conversation_id, release, status));
+  const foot = [];
+  if (reason !== "outside_opening_hours") { // Then nobody has taken over yet.
+    const status = el("span", "muted");
+    status.setAttribute("role", "status");
+    const release = button("quiet", "release", () => giveBack(body.conversation_id, release, status));
+    foot.push(el("div", "handoff-foot", release, status));
+  }
   const why = [label("p", "", `reason/${reason}`)];
   if (reason !== handoff.reason) why.push(label("p", "muted", `reason/${handoff.reason}`));
   const card = el("section", "handoff",
     label("h3", "handoff-title", "handoffTitle"),
     label("p", "handoff-label", "handoffWhy"), ...why,
     label("p", "handoff-label", "handoffSummary"), chinese(el("p", "handoff-summary", handoff.summary ?? "")),
-    el("div", "handoff-foot", release, status),
+    ...foot,
   );
   card.setAttribute("aria-label", word("handoffTitle"));
   card.dataset.i18nLabel = "handoffTitle";

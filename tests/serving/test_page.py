@@ -79,6 +79,12 @@ def ask(page: Any, text: str) -> Any:
     return turns.nth(count)
 
 
+def test_its_files_are_never_of_two_versions(server: Server) -> None:
+    first = server.client.get("/page/chat.js")
+    assert first.headers["Cache-Control"] == "no-cache" and "javascript" in first.headers["Content-Type"]
+    assert server.client.get("/page/chat.js", headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+
+
 def test_a_question_is_answered_and_the_panels_fill(visit: Visit) -> None:
     page = visit()
     page.select_option("#tier", "gold")
