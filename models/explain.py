@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from models.retrieval import FEATURES, Reading
 
 MAX_WORDS = 16  # words left out one by one; in a longer message neighbours go together, so that a pass each stays affordable
 MAX_REPLAYED = 10  # the customer's latest messages that are decided anew to rebuild a state
+_AT_ONCE = 4  # words between which other messages may be answered
 _CANDIDATES = 3
 _NEIGHBOURS = 5
 _WORD = re.compile(r"\w")
@@ -115,19 +116,37 @@ def explain(
     Raises:
         InputError: The text is empty or cannot be read.
     """
+    *_, whole = explaining(analyzer, knowledge, request, conversation, circumstances)
+    return whole
+
+
+def explaining(
+    analyzer: Analyzer, knowledge: Knowledge, request: Request, conversation: Conversation, circumstances: Circumstances
+) -> Iterator[Explanation]:
+    """Yields the explanation at first without words, then with a few more each time, so that other work may come between.
+
+    Raises:
+        InputError: The text is empty or cannot be read.
+    """
     bundle, text = analyzer.bundle, check_text(request.text)
     encoded = bundle.encoder.encode([text], [request.history])
     analysis, reading = analyzer.from_encoded([text], encoded)[0], analyzer.readings(encoded)[0]
     decision, path = decide_with_path(analysis, conversation, circumstances, knowledge)
     searched = "faq" not in analysis.degraded
-    words = _influences(analyzer, analysis, text, request.history)
-    return Explanation(
-        analysis, decision, path, words,
+    found = Explanation(
+        analysis, decision, path, (),
         _neighbours(bundle, analysis.vector) if searched else (),
         _candidates(bundle, text, analysis.vector, reading, circumstances) if searched else (),
         compared(analysis, reading, conversation, knowledge),
-        1 + len(words),
+        1,
     )  # fmt: skip
+    yield found
+    context = context_text(text, request.history, bundle.encoder.input_format)  # a shorter message must not suddenly get one
+    spans = _spans(analysis.text) if analysis.kind == "text" else []
+    for first in range(0, len(spans), _AT_ONCE):
+        more = _influences(analyzer, analysis, context, spans[first : first + _AT_ONCE])
+        found = replace(found, words=found.words + more, passes=found.passes + len(more))
+        yield found
 
 
 def replay(
@@ -171,20 +190,16 @@ def compared(
 
 
 def _influences(
-    analyzer: Analyzer, analysis: Analysis, text: str, history: Sequence[Utterance]
+    analyzer: Analyzer, analysis: Analysis, context: str, spans: Sequence[tuple[int, int]]
 ) -> tuple[WordInfluence, ...]:  # fmt: skip
-    """The fall of the main intent's confidence when each word is left out; masked words are left out as they stand."""
-    bundle, shown = analyzer.bundle, analysis.text
-    if analysis.kind != "text":
-        return ()
-    spans, reader = _spans(shown), bundle.encoder.input_format
-    context = context_text(text, history, reader)  # as in the first pass: a shorter message must not suddenly get one
-    encoded = bundle.encoder.encode_prepared([(message_text(shown[:a] + shown[b:], reader), context) for a, b in spans])
-    main = bundle.labels.intents.index(analysis.intent.name)
-    without = [float(reading.intent[main]) for reading in analyzer.readings(encoded)] if spans else []
+    """The fall of the main intent's confidence when each stretch is left out; masked words are left out as they stand."""
+    encoder, shown = analyzer.bundle.encoder, analysis.text
+    shorter = [message_text(shown[:start] + shown[end:], encoder.input_format) for start, end in spans]
+    readings = analyzer.readings(encoder.encode_prepared([(message, context) for message in shorter]))
+    main = analyzer.bundle.labels.intents.index(analysis.intent.name)
     return tuple(
-        WordInfluence(shown[start:end], start, end, round(analysis.intent.confidence - rest, 4))
-        for (start, end), rest in zip(spans, without, strict=True)
+        WordInfluence(shown[start:end], start, end, round(analysis.intent.confidence - float(reading.intent[main]), 4))
+        for (start, end), reading in zip(spans, readings, strict=True)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from data.types import Speaker, Utterance
 from models.analysis import Conversation, Customer, Decision, Order
 from models.analyzer import Request
 from models.bundle import Bundle
-from models.explain import Explanation, explain, replay
+from models.explain import Explanation, explaining, replay
 from models.policy import Circumstances, advance, decide
 from serving.answers import chat_answer, scores
 from serving.bundles import Brain
@@ -85,8 +85,8 @@ class Engine:
         """Returns the scores of each message, in order, or the error in its place. Keeps no state."""
         return [self._score_one(message, request_id) for message in messages]
 
-    def explain(self, request: ExplainRequest) -> tuple[Explanation, Bundle]:
-        """Returns why a message would get the decision that it would get now, and the bundle that says so. Changes nothing.
+    def explain(self, request: ExplainRequest) -> Iterator[tuple[Explanation, Bundle]]:
+        """Yields why a message would get its decision now, and the bundle that says so, in pieces: the last is whole. Changes nothing.
 
         Raises:
             InputError: The text is empty or cannot be read.
@@ -99,8 +99,8 @@ class Engine:
         else:
             state, passes = fit_to(self._store.get(request.conversation_id), brain.bundle), 0
             history = state.turns if request.history is None else _utterances(request.history)
-        found = explain(brain.analyzer, brain.knowledge, Request(request.text, history), state, circumstances)
-        return replace(found, passes=found.passes + passes), brain.bundle
+        for found in explaining(brain.analyzer, brain.knowledge, Request(request.text, history), state, circumstances):
+            yield replace(found, passes=found.passes + passes), brain.bundle
 
     def _score_one(self, message: object, request_id: str) -> Scores | Exception:
         started, brain = time.perf_counter(), self.brain

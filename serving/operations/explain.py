@@ -117,7 +117,10 @@ class ExplainAnswer(BaseModel):
 
 async def explain(call: Call) -> Response:
     """Says why a message is read and decided as it is."""
-    found, bundle = await call.services.thread.run(call.services.engine.explain, call.body)
+    pieces, thread = call.services.engine.explain(call.body), call.services.thread
+    found, bundle = await thread.run(pieces.__next__)
+    while (more := await thread.run(next, pieces, None)) is not None:
+        found, bundle = more
     elapsed = (time.perf_counter() - call.started) * 1000
     fields = score_fields(found.analysis, found.decision, bundle, request_id=call.request_id, latency_ms=elapsed)
     answer = ExplainAnswer.model_validate(fields | _reasons(found))

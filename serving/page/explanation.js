@@ -147,17 +147,17 @@ function factValue(name, value) {
 function entries(found) {
   const rows = list(found.candidates).map((candidate) => {
     const head = el("p", "candidate-head", chinese(el("span", "", candidate.matched_question)), el("span", "number", percent(candidate.confidence)));
-    return el("li", "", head, bar(candidate.confidence), el("span", "code", candidate.faq_id), features(candidate));
+    return el("li", "", head, bar(candidate.confidence), features(candidate));
   });
   return rows.length ? el("ol", "entries", ...rows) : el("p", "muted", word("noEntry"));
 }
 
-function features({ features: given }) {
+function features({ faq_id: id, features: given }) {
   const strongest = [...list(given)].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution)).slice(0, FEATURES_SHOWN);
   const rows = strongest.map(({ name, value, contribution }) => [
     word(`feature/${name}`), decimal(value), `${contribution > 0 ? "+" : ""}${contribution.toFixed(2)}`,
   ]);
-  return el("details", "", el("summary", "", word("features")), table("factors", ["factor", "value", "contribution"], rows));
+  return el("details", "", el("summary", "", word("features"), " ", el("span", "code", id)), table("factors", ["factor", "value", "contribution"], rows));
 }
 
 function thresholds(found) {

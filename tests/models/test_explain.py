@@ -16,7 +16,7 @@ from models.analysis import Conversation
 from models.analyzer import Analyzer, Request
 from models.bm25 import segments
 from models.calibration import Thresholds
-from models.explain import MAX_REPLAYED, MAX_WORDS, Explanation, explain, replay
+from models.explain import MAX_REPLAYED, MAX_WORDS, Explanation, explain, explaining, replay
 from models.inputs import message_text
 from models.policy import RULES, Circumstances, Knowledge, advance, decide
 from models.policy_path import FACTS, decide_with_path
@@ -118,6 +118,13 @@ def test_a_long_message_costs_no_more_passes(analyzer: Analyzer, known: Knowledg
     before = analyzer.bundle.encoder.calls
     found = explained(analyzer, known, "我要退货运费谁出" * 100)
     assert analyzer.bundle.encoder.calls - before == found.passes <= 1 + MAX_WORDS
+
+
+def test_others_need_not_wait_for_the_whole(analyzer: Analyzer, known: Knowledge) -> None:
+    before, passes = analyzer.bundle.encoder.calls, []
+    for found in explaining(analyzer, known, Request("我要退货运费谁出" * 10), Conversation(), AROUND):
+        passes.append(analyzer.bundle.encoder.calls - before - sum(passes))
+    assert len(passes) > 2 and max(passes) <= 4 and len(found.words) == sum(passes) - 1
 
 
 def test_a_candidates_features_add_up_to_its_confidence(analyzer: Analyzer, known: Knowledge) -> None:

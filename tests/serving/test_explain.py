@@ -15,7 +15,7 @@ from tests.serving.test_chat import TEXTS, assert_error, new_id, say
 def test_explaining_says_what_chat_would_do_next_and_remembers_nothing(engine: Engine) -> None:
     for text in TEXTS:
         before = engine._store.get("c1")
-        found, _ = engine.explain(ExplainRequest(conversation_id="c1", text=text))
+        *_, (found, _) = engine.explain(ExplainRequest(conversation_id="c1", text=text))
         assert engine._store.get("c1") == before
         answer = engine.chat(ChatRequest(conversation_id="c1", text=text), request_id="r", started=time.perf_counter()).answer
         assert answer is not None
@@ -27,7 +27,7 @@ def test_explaining_says_what_chat_would_do_next_and_remembers_nothing(engine: E
 def test_a_dialogue_from_a_log_is_explained_as_it_went(engine: Engine) -> None:
     history: list[dict[str, str]] = []
     for text in TEXTS:
-        found, _ = engine.explain(ExplainRequest.model_validate({"text": text, "history": history}))
+        *_, (found, _) = engine.explain(ExplainRequest.model_validate({"text": text, "history": history}))
         answer = engine.chat(ChatRequest(conversation_id="c1", text=text), request_id="r", started=time.perf_counter()).answer
         assert answer is not None
         assert (found.decision.decision, found.decision.reason) == (answer.decision, answer.decision_reason)
