@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ class BundleManifest:
         run_ids: MLflow runs by job.
         metrics: Headline results on the test split.
         files: sha256 of every other file, by path within the bundle.
+        parent: Version of the bundle whose knowledge base was changed to make this one; empty for one that was trained.
+        created: When that was, in UTC; empty for one that was trained.
         seal: sha256 of all the fields above: a damaged `input_format` would change scores without a word.
     """
 
@@ -106,6 +109,8 @@ class BundleManifest:
     run_ids: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    parent: str = ""
+    created: str = ""
     seal: str = ""
 
 
@@ -155,24 +160,57 @@ def save_bundle(
         faq.save(layout.faq)
         layout.model_card.write_text(model_card, encoding="utf-8")
         files = file_hashes(root)
-        digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
         manifest = BundleManifest(
-            schema_version=SCHEMA_VERSION, bundle_version=digest[:12], normaliser_version=NORMALISER_VERSION,
+            schema_version=SCHEMA_VERSION, bundle_version=_version(files), normaliser_version=NORMALISER_VERSION,
             label_fingerprint=pack.labels.fingerprint, input_format=asdict(input_format), files=files, **(facts or {}),
         )  # fmt: skip
-        manifest = replace(manifest, seal=manifest_seal(manifest))
-        layout.manifest.write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
+        _write_manifest(layout.manifest, manifest)
 
     write_directory(target, fill)
     return read_manifest(target)
 
 
-def load_bundle(root: Path, *, threads: int = 1) -> Bundle:
+def derive_bundle(folder: Path, parent: Bundle, faq: FaqIndex, *, created: str) -> Path:
+    """Returns the directory of a bundle that is another one with a changed knowledge base, and shares its model files.
+
+    The same parts make the same version: where it exists, undamaged, it is returned as it is.
+
+    Args:
+        folder: Folder of bundles, on the parent's disk if files are to be shared; else they are copied.
+        parent: The bundle with the model.
+        faq: The changed index, made with the parent's encoder.
+        created: The time, in UTC.
+    """
+    workplace = Path(tempfile.mkdtemp(prefix=".derived-", dir=folder))
+    try:
+        building = workplace / "new"  # the workplace itself may be entered by its owner only
+        faq.save(building / "faq")
+        shared = {name: digest for name, digest in parent.manifest.files.items() if not name.startswith("faq/")}
+        files = dict(sorted((shared | file_hashes(building)).items()))
+        target = folder / _version(files)
+        if target.exists():
+            if _is_whole(target):
+                return target
+            target.replace(workplace / "damaged")
+        for name in shared:
+            _link(parent.root / name, building / name)
+        manifest = replace(
+            parent.manifest, bundle_version=target.name, files=files, parent=parent.manifest.bundle_version, created=created
+        )
+        _write_manifest(BundleLayout(building).manifest, manifest)
+        building.replace(target)
+        return target
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def load_bundle(root: Path, *, threads: int = 1, loaded: Bundle | None = None) -> Bundle:
     """Returns a bundle once every file's hash, the label counts and the index's dimension were checked.
 
     Args:
         root: The bundle's directory.
         threads: Messages encoded at once.
+        loaded: A bundle whose model, domain pack and calibration are taken over where the files are the same.
 
     Raises:
         BundleError: Something is missing, damaged or does not fit; the message names the file.
@@ -187,10 +225,13 @@ def load_bundle(root: Path, *, threads: int = 1) -> Bundle:
     layout = BundleLayout(root)
     raw = json.loads(layout.labels.read_text(encoding="utf-8"))
     labels = LabelSet(tuple(raw["intents"]), tuple(raw["emotions"]))
-    pack = load_domain(layout.domain)
+    known = _Known(loaded, manifest)
+    pack = known.pack or load_domain(layout.domain)
     if labels != pack.labels or labels.fingerprint != manifest.label_fingerprint:
         raise BundleError(f"{root}: labels.json does not list the labels of domain/ in their order; build the bundle again")
-    encoder = OnnxEncoder(layout.model, layout.tokenizer, layout.lexicon, InputFormat(**manifest.input_format), threads=threads)
+    encoder = known.encoder or OnnxEncoder(
+        layout.model, layout.tokenizer, layout.lexicon, InputFormat(**manifest.input_format), threads=threads
+    )
     if encoder.widths != (len(labels.intents), len(labels.emotions)):
         raise BundleError(
             f"{root}: model.onnx scores {encoder.widths} labels, labels.json lists {len(labels.intents)} and {len(labels.emotions)}"
@@ -200,7 +241,7 @@ def load_bundle(root: Path, *, threads: int = 1) -> Bundle:
         raise BundleError(
             f"{root}: faq/index.faiss has dimension {faq.dimension}, model.onnx gives {encoder.dimension}; index again"
         )
-    return Bundle(root, manifest, labels, pack, Calibration.load(layout.calibration), encoder, faq)
+    return Bundle(root, manifest, labels, pack, known.calibration or Calibration.load(layout.calibration), encoder, faq)
 
 
 def read_manifest(root: Path) -> BundleManifest:
@@ -223,7 +264,10 @@ def read_manifest(root: Path) -> BundleManifest:
 
 def manifest_seal(manifest: BundleManifest) -> str:
     """Returns the sha256 of a manifest's fields but the seal."""
-    return hashlib.sha256(json.dumps(asdict(manifest) | {"seal": ""}, sort_keys=True).encode()).hexdigest()
+    values = asdict(manifest) | {"seal": ""}
+    # Bundles from before these fields were sealed without them.
+    values = {name: value for name, value in values.items() if value or name not in ("parent", "created")}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def file_hashes(root: Path) -> dict[str, str]:
@@ -251,6 +295,47 @@ def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
             raise
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
+
+
+class _Known:
+    """The parts of a loaded bundle that another one has too, by the hashes of their files; None for the rest."""
+
+    def __init__(self, loaded: Bundle | None, manifest: BundleManifest) -> None:
+        self._files = {} if loaded is None else loaded.manifest.files
+        self._wanted = manifest.files
+        self.pack = loaded.pack if loaded and self._same(f"domain/{name}" for name in DOMAIN_FILES) else None
+        self.calibration = loaded.calibration if loaded and self._same(["calibration.json"]) else None
+        same = loaded is not None and loaded.manifest.input_format == manifest.input_format
+        self.encoder = loaded.encoder if loaded and same and self._same(["model.onnx", "tokenizer.json", "lexicon.json"]) else None
+
+    def _same(self, names: Iterable[str]) -> bool:
+        return all(self._files.get(name, "") == self._wanted.get(name) for name in names)
+
+
+def _version(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _write_manifest(path: Path, manifest: BundleManifest) -> None:
+    manifest = replace(manifest, seal=manifest_seal(manifest))
+    path.write_text(json.dumps(asdict(manifest), ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _link(source: Path, target: Path) -> None:
+    """Gives a file a second name; where the disk has no such thing, copies it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _is_whole(root: Path) -> bool:
+    try:
+        _verify(root, read_manifest(root))
+    except BundleError:
+        return False
+    return True
 
 
 def _verify(root: Path, manifest: BundleManifest) -> None:

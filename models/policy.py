@@ -244,7 +244,7 @@ class Case:
 
     def is_rejected(self) -> bool:
         """Tells whether the message is out of scope and no entry surely answers it all the same."""
-        return is_out_of_scope(self.analysis, self.thresholds) and not self.is_direct(self.best_hit())
+        return is_out_of_scope(self.analysis, self.thresholds) and not self.is_sure(self.best_hit())
 
     def give_up_word(self) -> str | None:
         """The words by which the customer gives up, or None."""
@@ -258,6 +258,10 @@ class Case:
         return self.pack.replies["several"].format(wants="、".join(titles))
 
     def is_direct(self, hit: SearchHit | None) -> bool:
+        """Tells whether an entry is sent. One found by a question added after calibration never is: how sure it is, was never measured."""
+        return hit is not None and hit.calibrated and self.is_sure(hit)
+
+    def is_sure(self, hit: SearchHit | None) -> bool:
         """Tells whether an entry is sure enough to be sent."""
         return hit is not None and hit.confidence >= self.thresholds.faq_direct
 
@@ -387,6 +391,7 @@ class Case:
             entry = self.faq.by_id[hit.faq_id]
             if (
                 entry.faq_id != faq_id
+                and hit.calibrated
                 and entry.intent in others
                 and hit.confidence >= max(_SECOND_ANSWER, self.thresholds.faq_suggest)
             ):

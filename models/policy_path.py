@@ -98,6 +98,11 @@ def _faq(case: Case) -> dict[str, Fact]:
     return {"faq_confidence": None if best is None else best.confidence}
 
 
+def _calibrated(case: Case) -> bool | None:
+    best = case.best_hit()
+    return None if best is None else best.calibrated
+
+
 FACTS: Mapping[str, Callable[[Case], dict[str, Fact]]] = {
     "handed_off": lambda case: {"handed_off": case.conversation.handed_off},
     "wordless": lambda case: {"kind": case.analysis.kind},
@@ -111,7 +116,7 @@ FACTS: Mapping[str, Callable[[Case], dict[str, Fact]]] = {
     "out_of_scope": _out_of_scope,
     "missing_slots": _missing_slots,
     "chitchat": _intent,
-    "faq_above_direct": lambda case: _faq(case) | {"faq_direct": case.thresholds.faq_direct},
+    "faq_above_direct": lambda case: _faq(case) | {"faq_direct": case.thresholds.faq_direct, "faq_calibrated": _calibrated(case)},
     "faq_above_suggest": lambda case: _faq(case) | {"faq_suggest": case.thresholds.faq_suggest},
     "nothing_fits": lambda _: {},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ class SearchHit:
         matched_question: The indexed question nearest to the query; it explains the hit.
         score: Cosine of query and matched question, in [-1, 1]. Not a probability.
         confidence: Calibrated probability that the entry answers the query, in [0, 1].
+        calibrated: Whether the matched question was there when thresholds were fitted; if not, the entry is only suggested.
     """
 
     faq_id: str
     matched_question: str
     score: float
     confidence: float
+    calibrated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,23 @@ class Candidates:
     features: NDArray[np.float32]
 
 
+# Of each entry its intent and its questions, the standard one first.
+Questions = dict[str, tuple[str, tuple[str, ...]]]
+
+
 class FaqIndex:
     """The published entries of a knowledge base, searchable by vector and by words.
 
     Exact search: a shop has thousands of questions, not millions, and faiss scans 10,000 in 0.6 ms.
+
+    `calibrated` names the questions that thresholds were fitted with, where they are not just those of the entries. A question
+    counts as calibrated as long as its entry keeps its intent and its standard question; answers may change.
     """
 
-    def __init__(self, entries: Sequence[FaqEntry], vectors: NDArray[np.float32], bm25: Bm25Index, intents: Sequence[str]) -> None:
+    def __init__(
+        self, entries: Sequence[FaqEntry], vectors: NDArray[np.float32], bm25: Bm25Index, intents: Sequence[str],
+        *, calibrated: Questions | None = None,
+    ) -> None:  # fmt: skip
         self.entries = tuple(entries)
         self.by_id = {entry.faq_id: entry for entry in self.entries}
         self.questions = [question for entry in self.entries for question in entry.questions]
@@ -124,18 +136,32 @@ class FaqIndex:
         self._counts = np.array([len(entry.questions) for entry in self.entries], np.int64)
         self._questions_of = _ranges(self._counts)
         self._ngrams = NgramIndex(self.questions)
+        own = {entry.faq_id: (entry.intent, entry.questions) for entry in self.entries}
+        self.calibrated = own if calibrated is None else calibrated
+        self._all_calibrated = own == self.calibrated
+        self._is_calibrated = np.array(
+            [flag for entry in self.entries for flag in _calibrated_questions(entry, self.calibrated)], np.bool_
+        )
 
     @classmethod
-    def fit(cls, entries: Sequence[FaqEntry], vectors: NDArray[np.float32], intents: Sequence[str]) -> FaqIndex:
+    def fit(
+        cls,
+        entries: Sequence[FaqEntry],
+        vectors: NDArray[np.float32],
+        intents: Sequence[str],
+        *,
+        calibrated: Questions | None = None,
+    ) -> FaqIndex:
         """Returns the index of entries.
 
         Args:
             entries: Published entries.
             vectors: One unit vector for each question of each entry, in order. Shape: (questions, hidden), float32.
             intents: The label order.
+            calibrated: The questions that thresholds were fitted with; those of the entries if not given.
         """
         questions = [question for entry in entries for question in entry.questions]
-        return cls(entries, vectors, Bm25Index.fit(questions), intents)
+        return cls(entries, vectors, Bm25Index.fit(questions), intents, calibrated=calibrated)
 
     @property
     def dimension(self) -> int:
@@ -172,8 +198,14 @@ class FaqIndex:
             self.vectors[questions] @ vector, self._ngrams.scores(text)[questions], bm25[questions],
         )  # fmt: skip
         best_question = own[np.arange(len(entries)), cosines.argmax(axis=1)]
-        cosine, support = _best(cosines, self._counts[entries])
-        ngram, ngram_support = _best(ngrams, self._counts[entries])
+        counts = self._counts[entries]
+        if not self._all_calibrated:
+            # Scored as if the questions added since were not there: they must not lift an entry over the threshold.
+            hidden = held & ~self._is_calibrated[own] & self._is_calibrated[best_question][:, None]
+            cosines[hidden] = ngrams[hidden] = words[hidden] = -np.inf
+            counts = counts - hidden.sum(axis=1)
+        cosine, support = _best(cosines, counts)
+        ngram, ngram_support = _best(ngrams, counts)
         standard, words = cosines[:, 0], words.max(axis=1)
         own_intent = self._intent[entries]
         whole = (reading.out_of_scope, reading.intent.max(), reading.presence.max(), min(len(text), _LONG) / _LONG)
@@ -197,17 +229,20 @@ class FaqIndex:
             SearchHit(
                 self.entries[found.entries[place]].faq_id, self.questions[found.questions[place]],
                 round(float(found.features[place, 0]), 4), round(float(confidence[place]), 4),
+                bool(self._is_calibrated[found.questions[place]]),
             )
             for place in order
         ]  # fmt: skip
 
     def save(self, folder: Path) -> None:
-        """Writes index.faiss, entries.jsonl and the BM25 statistics into the folder."""
+        """Writes index.faiss, entries.jsonl and the BM25 statistics into the folder, and calibrated.json where it says more."""
         folder.mkdir(parents=True, exist_ok=True)
         faiss.write_index(self._index, str(folder / "index.faiss"))
         lines = (json.dumps(faq_row(entry), ensure_ascii=False) for entry in self.entries)
         (folder / "entries.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
         self._bm25.save(folder)
+        if not self._all_calibrated:
+            (folder / "calibrated.json").write_text(json.dumps(self.calibrated, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, intents: Sequence[str]) -> FaqIndex:
@@ -222,9 +257,10 @@ class FaqIndex:
             lines = (folder / "entries.jsonl").read_text(encoding="utf-8").split("\n")
             entries = [faq_entry(json.loads(line), f"faq/entries.jsonl:{number}") for number, line in enumerate(lines, 1) if line]
             bm25 = Bm25Index.load(folder)
+            calibrated = _read_calibrated(folder / "calibrated.json")
         except (RuntimeError, ValueError, OSError, KeyError, EOFError, DataError, zipfile.BadZipFile, zlib.error) as error:
             raise BundleError(f"the FAQ index in {folder.name}/ cannot be read ({error}); build the bundle again") from error
-        return cls(entries, index.reconstruct_n(0, index.ntotal), bm25, intents)
+        return cls(entries, index.reconstruct_n(0, index.ntotal), bm25, intents, calibrated=calibrated)
 
 
 class NgramIndex:
@@ -265,6 +301,20 @@ def _best(scores: NDArray[np.float32], counts: NDArray[np.int64]) -> tuple[NDArr
     held = np.minimum(counts, _SUPPORTERS)
     total = np.where(np.isfinite(highest), highest, 0).sum(axis=1, dtype=np.float32)
     return highest[:, 0], (total / held).astype(np.float32)
+
+
+def _calibrated_questions(entry: FaqEntry, calibrated: Mapping[str, tuple[str, tuple[str, ...]]]) -> list[bool]:
+    """Tells of each question whether thresholds were fitted with it. Another standard question makes another entry."""
+    intent, questions = calibrated.get(entry.faq_id, ("", ()))
+    same = entry.intent == intent and entry.question == questions[0]
+    return [same and question in questions for question in entry.questions]
+
+
+def _read_calibrated(path: Path) -> Questions | None:
+    if not path.exists():
+        return None
+    raw: dict[str, list[Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return {faq_id: (intent, tuple(questions)) for faq_id, (intent, questions) in raw.items()}
 
 
 def _margin(scores: NDArray[np.float32]) -> NDArray[np.float32]:

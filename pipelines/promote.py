@@ -9,10 +9,13 @@ from typing import Any
 
 from data.errors import GateError
 from models.bundle import BundleManifest, load_bundle, read_manifest, write_directory
+from models.shelf import Shelf
 from pipelines.config import PromoteConfig
 from pipelines.progress import console
 from pipelines.tracking import Run, register_bundle
-from pipelines.workspace import Workspace, write_text_atomically
+from pipelines.workspace import Workspace
+
+_PATIENCE = 120.0  # seconds; a running service may be embedding a changed knowledge base
 
 
 def run(config: PromoteConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
@@ -51,10 +54,13 @@ def publish(candidate: Path, manifest: BundleManifest, workspace: Workspace) -> 
     def fill(folder: Path) -> None:
         shutil.copytree(candidate, folder, dirs_exist_ok=True)
 
-    if not target.exists():
-        write_directory(target, fill)
-    load_bundle(target)
-    write_text_atomically(workspace.current, manifest.bundle_version + "\n")
+    shelf = Shelf(workspace.bundles)
+    workspace.bundles.mkdir(parents=True, exist_ok=True)
+    with shelf.lock(seconds=_PATIENCE):
+        if not target.exists():
+            write_directory(target, fill)
+        load_bundle(target)
+        shelf.point_to(target)
 
 
 def _champion_results(workspace: Workspace) -> dict[str, Any] | None:
@@ -78,8 +84,13 @@ def _regressions(results: dict[str, Any], champion: dict[str, Any] | None, confi
 
 
 def _forget_old(workspace: Workspace, keep: int) -> None:
-    current = workspace.current.read_text(encoding="utf-8").strip()
-    folders = [path for path in workspace.bundles.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    for folder in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
-        if folder.name != current:
-            shutil.rmtree(folder)
+    """Removes all but the newest bundles that were promoted; those that a running service made are its own to forget."""
+    shelf = Shelf(workspace.bundles)
+    with shelf.lock(seconds=_PATIENCE):
+        needed = {shelf.current(), shelf.previous()}
+        found = shelf.bundles()
+        folders = [path for path in workspace.bundles.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        promoted = [path for path in folders if not getattr(found.get(path), "parent", "")]
+        for folder in sorted(promoted, key=lambda path: path.stat().st_mtime, reverse=True)[keep:]:
+            if folder not in needed:
+                shutil.rmtree(folder)

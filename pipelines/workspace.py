@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -133,14 +132,6 @@ def code_hash(path: Path) -> str:
 def file_hash(path: Path) -> str:
     """Returns the sha256 of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Writes a small file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def git_commit() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,10 +40,14 @@ class ChatResult:
 
 
 class Engine:
-    """Answers messages with the brain it holds. `brain` may be replaced at any time, between two messages."""
+    """Answers messages with the brain it holds, which may be replaced at any time, between two messages.
+
+    Whoever replaces `brain` holds `replacing` from before they read what to replace it with, so that the newer of two wins.
+    """
 
     def __init__(self, brain: Brain, store: ConversationStore, *, opening_hours: bool = False) -> None:
         self.brain = brain
+        self.replacing = threading.Lock()
         self._store = store
         self.desk = Desk(store)
         self._opening_hours = opening_hours

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
+from data.changes import ChangeError
 from data.errors import (
     BundleError,
     ConfigError,
@@ -22,6 +23,7 @@ from data.errors import (
     ParityError,
     ShapeError,
 )
+from models.shelf import ShelfBusyError
 
 
 class MalformedBodyError(InputError):
@@ -84,6 +86,30 @@ class StateError(KefuError):
     """The conversation store cannot be read or written."""
 
 
+class VersionConflictError(KefuError):
+    """A change was made for another bundle than the current one."""
+
+
+class UnknownBundleError(InputError):
+    """No bundle of the folder has the version."""
+
+
+class BundleRefusedError(BundleError):
+    """A bundle that was asked for cannot be served; the old one stays."""
+
+
+class FixedBundleError(KefuError):
+    """The service was told to serve one bundle, and no other."""
+
+
+class NoWayBackError(KefuError):
+    """No bundle was served before this one."""
+
+
+class ShelfError(BundleError):
+    """The folder of bundles cannot be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpError:
     """What a kind of error looks like from outside.
@@ -120,6 +146,14 @@ TABLE: dict[type[KefuError], HttpError] = {
     OverloadedError: HttpError(503, "overloaded", retry_after=1),
     StateError: HttpError(503, "state_unavailable", retry_after=1),
     BundleError: HttpError(503, "bundle_unavailable", shown=False),
+    ChangeError: HttpError(422, "invalid_entries"),
+    VersionConflictError: HttpError(409, "version_conflict"),
+    UnknownBundleError: HttpError(404, "unknown_bundle"),
+    BundleRefusedError: HttpError(409, "bundle_refused"),
+    FixedBundleError: HttpError(409, "bundle_fixed"),
+    NoWayBackError: HttpError(409, "no_way_back"),
+    ShelfBusyError: HttpError(503, "bundles_busy", retry_after=10),
+    ShelfError: HttpError(503, "bundles_unwritable", retry_after=60),
     # None of these can come from a request; if one does, the fault is ours and the log has it.
     KefuError: HttpError(500, "internal", shown=False),
     ConfigError: HttpError(500, "internal", shown=False),

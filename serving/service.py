@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
+from pathlib import Path
 
 import bentoml
 
 from data.errors import KefuError
 from serving import logs
 from serving.app import Api
-from serving.bundles import check_files, current_identity, load_brain
+from serving.bundles import check_files, current_stamp, load_brain, settle
 from serving.engine import Engine
 from serving.headers import SecurityHeaders
+from serving.knowledge import follow, sweep
 from serving.metrics import Metrics
 from serving.rate import RateLimit
 from serving.settings import Settings
@@ -48,13 +49,14 @@ class Kefu:
         self.engine = Engine(load_brain(settings), self.store, opening_hours=settings.opening_hours)
         self.metrics = Metrics(worker=bentoml.server_context.worker_index or 1)
         api.start(self.engine, self.metrics, RateLimit(settings.state, per_minute=settings.rate))
-        _settle()
+        settle()
         logger.info("ready", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod  # below, or BentoML does not find the hook
     def check() -> None:
         """Refuses to start workers that could only die, one after another."""
+        sweep(settings)
         check_files(settings)
         check_store(settings)
 
@@ -84,25 +86,26 @@ class Kefu:
             await asyncio.sleep(_SAMPLE_SECONDS)
 
     async def _follow(self) -> None:
-        failed: tuple[str, str] | None = None
+        seen: tuple[Path, int, int] | None = None
+        failed = ""
         while True:
             await asyncio.sleep(settings.reload_seconds)
-            identity = None
             try:
-                identity = await asyncio.to_thread(current_identity, settings)
-                if identity == self.engine.brain.identity or str(identity) == (failed or ("",))[0]:
+                stamp = await asyncio.to_thread(current_stamp, settings)
+                if stamp == seen:
                     continue
-                self.engine.brain = await asyncio.to_thread(load_brain, settings)
+                seen = stamp
+                changed = await asyncio.to_thread(follow, settings, self.engine)
             except KefuError as error:  # the bundle that is loaded goes on answering
-                if failed != (str(identity), str(error)):
-                    failed = (str(identity), str(error))
+                if failed != str(error):
+                    failed = str(error)
                     self.metrics.reload("failed")
                     logger.error("the current bundle cannot be loaded, the old one stays: %s", error)
                 continue
-            failed = None
-            self.metrics.reload("ok")
-            _settle()
-            logger.info("changed bundle", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
+            failed = ""
+            if changed:
+                self.metrics.reload("ok")
+                logger.info("changed bundle", extra={"fields": {"bundle": self.engine.brain.bundle.manifest.bundle_version}})
 
 
 Kefu.add_asgi_middleware(SecurityHeaders)  # type: ignore[attr-defined]
@@ -115,10 +118,3 @@ async def _forget() -> None:
         except KefuError as error:
             logger.error("what has expired could not be deleted, it is tried again: %s", error)
         await asyncio.sleep(_PURGE_EVERY)
-
-
-def _settle() -> None:
-    """Takes what was loaded out of the garbage collector's sight: its full passes are what made the slowest answers."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)

@@ -36,6 +36,7 @@ class Settings:
         state_days: KEFU_STATE_DAYS, days after its last message that a conversation is forgotten.
         queue: KEFU_QUEUE, pieces of work that may wait in a worker before it answers 503.
         max_wait: KEFU_MAX_WAIT, seconds that a message may be expected to wait in a worker before it answers 503.
+        bundles_kept: KEFU_BUNDLES_KEPT, versions of a changed knowledge base that are kept to go back to.
         reload_seconds: KEFU_RELOAD_SECONDS, how often a worker looks whether `current` names another bundle; 0 is never.
         opening_hours: KEFU_OPENING_HOURS, on or off: whether a handoff outside opening hours takes a message instead.
         log_level: KEFU_LOG_LEVEL, INFO (a line a request) or WARNING.
@@ -58,7 +59,8 @@ class Settings:
     state_days: float = 7.0
     queue: int = 256
     max_wait: float = 0.5
-    reload_seconds: float = 10.0
+    bundles_kept: int = 20
+    reload_seconds: float = 1.0
     opening_hours: bool = False
     log_level: str = "INFO"
     keys: str = field(default="", repr=False)
@@ -89,6 +91,7 @@ class Settings:
             state_days=read.number("KEFU_STATE_DAYS", default.state_days, 1e-5, 3650),
             queue=read.whole("KEFU_QUEUE", default.queue, 1, 10**6),
             max_wait=read.number("KEFU_MAX_WAIT", default.max_wait, 1e-3, 3600),
+            bundles_kept=read.whole("KEFU_BUNDLES_KEPT", default.bundles_kept, 1, 10**6),
             reload_seconds=read.number("KEFU_RELOAD_SECONDS", default.reload_seconds, 0, 86400),
             opening_hours=read.switch("KEFU_OPENING_HOURS", default=default.opening_hours),
             log_level=read.choice("KEFU_LOG_LEVEL", default.log_level, ("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -104,7 +107,8 @@ class Settings:
             "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_STATE_URL": self.state_url,
             "KEFU_HOST": self.host, "KEFU_PORT": self.port, "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body,
             "KEFU_RATE": self.rate,
-            "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_MAX_WAIT": self.max_wait, "KEFU_RELOAD_SECONDS": self.reload_seconds,
+            "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_MAX_WAIT": self.max_wait,
+            "KEFU_BUNDLES_KEPT": self.bundles_kept, "KEFU_RELOAD_SECONDS": self.reload_seconds,
             "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
             "KEFU_KEYS": self.keys, "KEFU_KEYS_FILE": self.keys_file, "KEFU_AUDIT": self.audit, "KEFU_BUNDLE": self.bundle,
             "KEFU_BODY_SECONDS": self.body_seconds, "KEFU_CORS_ORIGINS": ",".join(self.cors_origins),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.workspace import Workspace, code_hash, fingerprint, tree_hash, write_text_atomically
+from pipelines.workspace import Workspace, code_hash, fingerprint, tree_hash
 
 
 def test_comments_and_layout_do_not_make_code_new(tmp_path: Path) -> None:
@@ -46,11 +46,3 @@ def test_a_failing_step_leaves_nothing_behind(tmp_path: Path) -> None:
         workspace.write("prepare", "mark", fill)
     assert not workspace.is_fresh("prepare", "mark")
     assert list(workspace.step("prepare").parent.iterdir()) == []
-
-
-def test_the_pointer_is_replaced_whole(tmp_path: Path) -> None:
-    pointer = tmp_path / "bundles" / "current"
-    write_text_atomically(pointer, "one\n")
-    write_text_atomically(pointer, "two\n")
-    assert pointer.read_text() == "two\n"
-    assert [path.name for path in pointer.parent.iterdir()] == ["current"]

@@ -44,6 +44,7 @@ def test_every_setting_is_read_and_passed_on() -> None:
         "KEFU_WORKERS": "3", "KEFU_MAX_BODY": "4096", "KEFU_RATE": "5", "KEFU_STATE_DAYS": "1.5", "KEFU_QUEUE": "9", "KEFU_MAX_WAIT": "2",
         "KEFU_RELOAD_SECONDS": "0", "KEFU_OPENING_HOURS": "on", "KEFU_LOG_LEVEL": "warning", "KEFU_KEYS": "a:b:c", "KEFU_KEYS_FILE": "/k.yaml", "KEFU_AUDIT": "/a.jsonl",
         "KEFU_BODY_SECONDS": "3", "KEFU_CORS_ORIGINS": "https://shop.example, http://localhost:5173",
+        "KEFU_BUNDLES_KEPT": "3",
     }  # fmt: skip
     settings, default = Settings.from_environment(environment), Settings()
     assert all(getattr(settings, name) != getattr(default, name) for name in Settings.__slots__)
