@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from serving.operation import Operation
-from serving.operations import chat, conversations, explain, rasa
+from serving.operations import admin, chat, conversations, explain, rasa
 
 OPERATIONS: tuple[Operation, ...] = (
     *chat.OPERATIONS,
     *conversations.OPERATIONS,
     *explain.OPERATIONS,
     *rasa.OPERATIONS,
+    *admin.OPERATIONS,
 )

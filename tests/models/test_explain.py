@@ -84,7 +84,7 @@ def test_every_rule_says_what_it_saw(knowledge: Knowledge) -> None:
     seen = {step.rule: step.because for step in path}
     assert seen["emotion"] == {"angry": 0.3, "anger_handoff": 0.85}
     assert seen["repeated_miss"] == {"would_miss": False, "misses": 1, "repeated_misses": 2}
-    assert seen["faq_above_direct"] == {"faq_confidence": 0.5, "faq_direct": 0.8}
+    assert seen["faq_above_direct"] == {"faq_confidence": 0.5, "faq_direct": 0.8, "faq_calibrated": True}
 
 
 def test_a_words_influence_is_the_confidence_with_it_less_that_without(analyzer: Analyzer, known: Knowledge) -> None:
