@@ -39,6 +39,11 @@ def segments(text: str) -> list[str]:
     return list(_segmenter().cut(text, HMM=False))
 
 
+@functools.lru_cache(maxsize=2**16)  # a knowledge base is indexed again for each entry that changes
+def _indexed_words(text: str) -> tuple[str, ...]:
+    return tuple(words(text))
+
+
 @dataclass(frozen=True)
 class Bm25Index:
     """Postings with their BM25 weights.
@@ -60,7 +65,7 @@ class Bm25Index:
     @classmethod
     def fit(cls, texts: Sequence[str]) -> Bm25Index:
         """Returns the index of the texts."""
-        counts = [Counter(words(text)) for text in texts]
+        counts = [Counter(_indexed_words(text)) for text in texts]
         lengths = np.array([sum(count.values()) for count in counts], np.float32)
         mean = max(1.0, float(lengths.mean())) if len(lengths) else 1.0
         holders: dict[str, list[int]] = defaultdict(list)

@@ -108,11 +108,12 @@ class FaqIndex:
 
     `calibrated` names the questions that thresholds were fitted with, where they are not just those of the entries. A question
     counts as calibrated as long as its entry keeps its intent and its standard question; answers may change.
+    `like` is an index to take over from what takes time to make, where the questions are the same.
     """
 
     def __init__(
         self, entries: Sequence[FaqEntry], vectors: NDArray[np.float32], bm25: Bm25Index, intents: Sequence[str],
-        *, calibrated: Questions | None = None,
+        *, calibrated: Questions | None = None, like: FaqIndex | None = None,
     ) -> None:  # fmt: skip
         self.entries = tuple(entries)
         self.by_id = {entry.faq_id: entry for entry in self.entries}
@@ -135,7 +136,9 @@ class FaqIndex:
         self._bm25 = bm25
         self._counts = np.array([len(entry.questions) for entry in self.entries], np.int64)
         self._questions_of = _ranges(self._counts)
-        self._ngrams = NgramIndex(self.questions)
+        self._ngrams: NgramIndex = (
+            like._ngrams if like is not None and like.questions == self.questions else NgramIndex(self.questions)
+        )
         own = {entry.faq_id: (entry.intent, entry.questions) for entry in self.entries}
         self.calibrated = own if calibrated is None else calibrated
         self._all_calibrated = own == self.calibrated
@@ -151,6 +154,7 @@ class FaqIndex:
         intents: Sequence[str],
         *,
         calibrated: Questions | None = None,
+        like: FaqIndex | None = None,
     ) -> FaqIndex:
         """Returns the index of entries.
 
@@ -159,9 +163,11 @@ class FaqIndex:
             vectors: One unit vector for each question of each entry, in order. Shape: (questions, hidden), float32.
             intents: The label order.
             calibrated: The questions that thresholds were fitted with; those of the entries if not given.
+            like: An index that may have the same questions; what was made of them is taken over.
         """
         questions = [question for entry in entries for question in entry.questions]
-        return cls(entries, vectors, Bm25Index.fit(questions), intents, calibrated=calibrated)
+        bm25 = like._bm25 if like is not None and like.questions == questions else Bm25Index.fit(questions)
+        return cls(entries, vectors, bm25, intents, calibrated=calibrated, like=like)
 
     @property
     def dimension(self) -> int:
@@ -245,8 +251,8 @@ class FaqIndex:
             (folder / "calibrated.json").write_text(json.dumps(self.calibrated, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, intents: Sequence[str]) -> FaqIndex:
-        """Returns the index that `save` wrote.
+    def load(cls, folder: Path, intents: Sequence[str], *, like: FaqIndex | None = None) -> FaqIndex:
+        """Returns the index that `save` wrote; `like` as in `fit`.
 
         Raises:
             BundleError: A file is damaged or the parts do not fit one another.
@@ -260,7 +266,7 @@ class FaqIndex:
             calibrated = _read_calibrated(folder / "calibrated.json")
         except (RuntimeError, ValueError, OSError, KeyError, EOFError, DataError, zipfile.BadZipFile, zlib.error) as error:
             raise BundleError(f"the FAQ index in {folder.name}/ cannot be read ({error}); build the bundle again") from error
-        return cls(entries, index.reconstruct_n(0, index.ntotal), bm25, intents, calibrated=calibrated)
+        return cls(entries, index.reconstruct_n(0, index.ntotal), bm25, intents, calibrated=calibrated, like=like)
 
 
 class NgramIndex:
@@ -269,12 +275,9 @@ class NgramIndex:
     def __init__(self, questions: Sequence[str]) -> None:
         rows = [(for_model(question), "") for question in questions]
         self._lexicon = Lexicon.fit(rows, min_count=1)
-        encoded = [self._lexicon.encode(*row) for row in rows]
-        owners = np.repeat(np.arange(len(rows)), [len(ids) for ids, _ in encoded])
-        ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, np.int64)
+        owners, ids, weights = self._lexicon.encode_all([text for text, _ in rows])
         order = np.argsort(ids, kind="stable")
-        self._documents = owners[order]
-        self._weights = np.concatenate([weights for _, weights in encoded])[order] if encoded else np.zeros(0, np.float32)
+        self._documents, self._weights = owners[order], weights[order]
         self._starts = np.searchsorted(ids[order], np.arange(len(self._lexicon.idf) + 1))
         self._size = len(rows)
 

@@ -152,7 +152,7 @@ TABLE: dict[type[KefuError], HttpError] = {
     BundleRefusedError: HttpError(409, "bundle_refused"),
     FixedBundleError: HttpError(409, "bundle_fixed"),
     NoWayBackError: HttpError(409, "no_way_back"),
-    ShelfBusyError: HttpError(503, "bundles_busy", retry_after=10),
+    ShelfBusyError: HttpError(409, "bundles_busy", retry_after=10),
     ShelfError: HttpError(503, "bundles_unwritable", retry_after=60),
     # None of these can come from a request; if one does, the fault is ours and the log has it.
     KefuError: HttpError(500, "internal", shown=False),

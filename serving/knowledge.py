@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,8 +91,9 @@ def change_knowledge(
             if not dry_run:
                 _serve(shelf, engine, brain, current=True)
             return Swap(version, version, changed)
-        path = derive_bundle(shelf.root, brain.bundle, _index(changed.entries, brain.bundle), created=_now())
-        new = _load(path, brain)
+        index = _index(changed.entries, brain.bundle)
+        path = derive_bundle(shelf.root, brain.bundle, index, created=_now())
+        new = _load(path, replace(brain, bundle=replace(brain.bundle, faq=index)))
         _serve(shelf, engine, new)
         _prune(shelf, settings.bundles_kept)
     settle()
@@ -230,7 +231,7 @@ def _index(entries: Sequence[FaqEntry], base: Bundle) -> FaqIndex:
         piece = new[first : first + _PIECE]
         known |= zip(piece, base.encoder.encode(piece).vector, strict=True)
     vectors: NDArray[np.float32] = np.stack([known[question] for question in questions])
-    return FaqIndex.fit(entries, vectors, base.labels.intents, calibrated=base.faq.calibrated)
+    return FaqIndex.fit(entries, vectors, base.labels.intents, calibrated=base.faq.calibrated, like=base.faq)
 
 
 def _load(path: Path, loaded: Brain) -> Brain:

@@ -29,6 +29,7 @@ settings = Settings.from_environment()
 # Paths, metrics and log lines are ours, not BentoML's: its API methods give errors in three shapes of their own, its metrics
 # make a series of every path that a stranger tries, and its access log is not JSON.
 api = Api(settings)
+_LONGEST = 600  # seconds; only a knowledge base with thousands of new questions takes more than one
 
 
 # A worker has one core: more threads of OpenMP and BLAS only wait, spinning, on the core of another worker (25 ms of CPU a
@@ -37,7 +38,8 @@ _ONE_THREAD = [{"name": name, "value": "1"} for name in ("OMP_NUM_THREADS", "OPE
 
 
 @bentoml.service(
-    name="kefu", workers=settings.workers, envs=_ONE_THREAD, metrics={"enabled": False}, logging={"access": {"enabled": False}}
+    name="kefu", workers=settings.workers, envs=_ONE_THREAD, traffic={"timeout": _LONGEST}, metrics={"enabled": False},
+    logging={"access": {"enabled": False}}
 )  # fmt: skip
 @bentoml.asgi_app(api, path="/")
 class Kefu:
