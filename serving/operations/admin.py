@@ -16,6 +16,7 @@ from starlette.responses import Response
 from data.changes import MAX_ENTRIES, Change
 from data.errors import BundleError
 from data.knowledge import faq_row
+from serving.audit import audit
 from serving.bundles import bundle_path
 from serving.errors import FieldError
 from serving.knowledge import Swap, change_bundle, change_knowledge, created, list_bundles, revert
@@ -228,16 +229,11 @@ async def _to_the_end(work: Coroutine[Any, Any, _R]) -> _R:
     return await asyncio.shield(task)
 
 
-def _facts(swap: Swap) -> dict[str, object]:
-    facts: dict[str, object] = {"bundle": swap.bundle, "previous": swap.previous}
+def _facts(swap: Swap) -> dict[str, Any]:
+    facts: dict[str, Any] = {"bundle": swap.bundle, "previous": swap.previous}
     if swap.changed is not None:
         facts |= {name: len(getattr(swap.changed, name)) for name in ("entries", "added", "changed", "removed")}
     return facts
-
-
-async def audit(call: Call, act: str, **facts: object) -> None:
-    """Writes down what an admin did."""
-    log_call("audit", call.request_id, call.started, act=act, **facts)
 
 
 def _bundles(call: Call) -> BundlesAnswer:
