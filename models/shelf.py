@@ -77,7 +77,8 @@ class Shelf:
         before = self._name()
         if before != target.name:
             # The history first: killed in between, it ends with the current bundle, which `previous` passes over.
-            self._write("history", [*self._history(), *([before] if before else [])][-_REMEMBERED:])
+            if before:
+                self._write("history", [*self._history(), before][-_REMEMBERED:])
             self._write("current", [target.name])
 
     def previous(self) -> Path | None:

@@ -116,3 +116,14 @@ def test_saved_and_loaded_it_weighs_the_same(pair: tuple[str, str], lexicon: Lex
 
 def test_the_same_rows_give_the_same_numbers_in_any_order() -> None:
     assert Lexicon.fit(ROWS).numbers == Lexicon.fit(ROWS[::-1]).numbers
+
+
+@light
+@given(st.lists(st.text(alphabet="退货款多久到账吗 a1", max_size=8), max_size=6))
+def test_all_at_once_weighs_as_one_by_one(messages: list[str]) -> None:
+    lexicon = Lexicon.fit([("退货款多久到账", ""), ("到账了吗", ""), ("a1", "")], min_count=1)
+    owners, ids, weights = lexicon.encode_all(messages)
+    for number, message in enumerate(messages):
+        rows, expected = lexicon.encode(message, "")
+        found = dict(zip(ids[owners == number], weights[owners == number], strict=True))
+        assert found == pytest.approx(dict(zip(rows[1:], expected[1:], strict=True)), abs=1e-6)

@@ -745,3 +745,36 @@ def test_hits_of_another_kind_change_nothing(knowledge: Knowledge) -> None:
     # Only an entry's own confidence gates its answer: a high similarity does not.
     similar = SearchHit("tracking", "怎么查物流", 0.999, VAGUE)
     assert outcome(analysis(hits=[similar]), knowledge) == ("fallback", "nothing_fits")
+
+
+# Questions that came after calibration ------------------------------------------------------------------------------------
+
+
+def test_an_entry_found_by_a_new_question_is_only_suggested(knowledge: Knowledge) -> None:
+    new = replace(ANSWER, calibrated=False)
+    assert outcome(analysis(hits=[ANSWER]), knowledge) == ("answer", "faq_above_direct")
+    decision = decided(analysis(hits=[new, hit("return", SURE)]), knowledge)
+    assert (decision.decision, decision.answer) == ("suggest", None)
+    assert [offered.faq_id for offered in decision.suggestions][0] == "tracking"
+
+
+def test_a_new_question_is_suggested_where_the_rejector_knew_nothing_of_it(knowledge: Knowledge) -> None:
+    found = analysis(out_of_scope=1.0, hits=[replace(ANSWER, calibrated=False)])
+    found = replace(found, ranking=(replace(found.ranking[0], confidence=0.3),))
+    assert outcome(found, knowledge) == ("suggest", "faq_above_suggest")
+    vague = replace(found, hits=(hit("tracking", VAGUE),))
+    assert outcome(vague, knowledge) == ("fallback", "out_of_scope")
+
+
+def test_a_new_question_gives_no_second_answer(knowledge: Knowledge) -> None:
+    wants = ("logistics.tracking", "aftersale.return")
+    second = hit("return", SURE)
+    both = decided(analysis(intents=wants, hits=[ANSWER, second]), knowledge)
+    one = decided(analysis(intents=wants, hits=[ANSWER, replace(second, calibrated=False)]), knowledge)
+    answer = next(entry.answer for entry in ENTRIES if entry.faq_id == "return")
+    assert answer in both.reply and answer not in one.reply
+
+
+def test_an_angry_customer_gets_no_unmeasured_answer_beside_the_handoff(knowledge: Knowledge) -> None:
+    assert decided(analysis(scores=FURIOUS, hits=[ANSWER]), knowledge).answer is not None
+    assert decided(analysis(scores=FURIOUS, hits=[replace(ANSWER, calibrated=False)]), knowledge).answer is None

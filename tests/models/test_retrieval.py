@@ -239,3 +239,75 @@ def test_a_damaged_file_is_refused(faq: FaqIndex, name: str, damage: str, tmp_pa
         path.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "other": b'{"what": "is this"}\n'}[damage])
     with pytest.raises(BundleError):
         FaqIndex.load(tmp_path, INTENTS)
+
+
+# Questions that came after calibration ------------------------------------------------------------------------------------
+
+BASE = index_of(ENTRIES, INTENTS)
+
+
+def changed(entries: Sequence[FaqEntry], base: FaqIndex = BASE) -> FaqIndex:
+    return FaqIndex.fit(entries, vectors_of(entries), INTENTS, calibrated=base.calibrated, like=base)
+
+
+def other(**changes: object) -> tuple[FaqEntry, ...]:
+    """The entries, the one about parcels with changes."""
+    return tuple(replace(entry, **changes) if entry.faq_id == "tracking" else entry for entry in ENTRIES)  # type: ignore[arg-type]
+
+
+def first(faq: FaqIndex, text: str) -> tuple[str, bool]:
+    best = search(faq, text)[0]
+    return best.faq_id, best.calibrated
+
+
+def test_another_answer_leaves_an_entry_calibrated() -> None:
+    assert first(changed(other(answer="看短信。", steps=("看",))), "快递到哪了") == ("tracking", True)
+
+
+def test_a_new_entry_is_not_calibrated_and_the_others_stay_so() -> None:
+    faq = changed((*ENTRIES, FaqEntry("gift", "能送礼盒吗", (), "可以。", INTENTS[0])))
+    assert first(faq, "能送礼盒吗") == ("gift", False)
+    assert first(faq, "快递到哪了") == ("tracking", True)
+
+
+def test_of_an_old_entry_only_the_new_questions_are_not() -> None:
+    faq = changed(other(similar_questions=("快递到哪了", "包裹走到什么地方")))
+    assert first(faq, "包裹走到什么地方") == ("tracking", False)
+    assert first(faq, "快递到哪了") == ("tracking", True)
+
+
+@pytest.mark.parametrize("changes", [{"question": "物流怎么看"}, {"intent": "invoice.request"}])
+def test_another_standard_question_or_intent_makes_another_entry(changes: dict[str, str]) -> None:
+    assert first(changed(other(**changes)), "快递到哪了") == ("tracking", False)
+
+
+@pytest.mark.parametrize("text", ["快递到哪了", "怎么查物流"])
+def test_a_new_question_does_not_lift_what_an_old_one_is_found_by(text: str) -> None:
+    more = changed(other(similar_questions=("快递到哪了", "我的快递到底走到哪里了")))
+    assert first(more, text) == ("tracking", True)
+    for name in ("cosine", "support", "standard"):
+        assert column(more, text, name)["tracking"] == pytest.approx(column(BASE, text, name)["tracking"]), name
+    assert column(more, text, "ngram")["tracking"] == pytest.approx(
+        column(BASE, text, "ngram")["tracking"], abs=0.05
+    )  # rarer words
+
+
+def test_a_second_change_remembers_what_was_calibrated(tmp_path: Path) -> None:
+    changed((*ENTRIES, FaqEntry("gift", "能送礼盒吗", (), "可以。", INTENTS[0]))).save(tmp_path)
+    loaded = FaqIndex.load(tmp_path, INTENTS)
+    assert first(loaded, "能送礼盒吗") == ("gift", False)
+    without = changed([entry for entry in loaded.entries if entry.faq_id != "tracking"], loaded)
+    again = changed((*without.entries, *(entry for entry in ENTRIES if entry.faq_id == "tracking")), without)
+    assert first(again, "快递到哪了") == ("tracking", True) and first(again, "能送礼盒吗") == ("gift", False)
+
+
+def test_nothing_is_written_of_it_when_all_is_as_calibrated(tmp_path: Path) -> None:
+    changed(other(answer="看短信。")).save(tmp_path)
+    assert not (tmp_path / "calibrated.json").exists()
+
+
+def test_what_is_taken_over_from_a_like_index_changes_nothing() -> None:
+    entries = other(answer="看短信。")
+    fresh = FaqIndex.fit(entries, vectors_of(entries), INTENTS)
+    for text in QUESTIONS:
+        assert search(changed(entries), text) == search(fresh, text)
