@@ -755,7 +755,7 @@ def test_an_entry_found_by_a_new_question_is_only_suggested(knowledge: Knowledge
     assert outcome(analysis(hits=[ANSWER]), knowledge) == ("answer", "faq_above_direct")
     decision = decided(analysis(hits=[new, hit("return", SURE)]), knowledge)
     assert (decision.decision, decision.answer) == ("suggest", None)
-    assert [offered.faq_id for offered in decision.suggestions][0] == "tracking"
+    assert decision.suggestions[0].faq_id == "tracking"
 
 
 def test_a_new_question_is_suggested_where_the_rejector_knew_nothing_of_it(knowledge: Knowledge) -> None:
