@@ -67,6 +67,7 @@ class ReplaceRequest(_Options):
     """Body of PUT /admin/faq. Each entry is checked by itself, so that all that are bad can be named."""
 
     entries: Annotated[list[Any], Field(max_length=MAX_ENTRIES)]
+    bundle: Annotated[Id | None, Field(description="The same as base_version, under the name that GET gives it.")] = None
 
 
 class UpsertRequest(_Options):
@@ -144,13 +145,13 @@ class SwapAnswer(BaseModel):
 async def replace_faq(call: Call) -> Response:
     """Replaces all entries."""
     body: ReplaceRequest = call.body
-    return await _change(call, "faq.replace", Change(body.entries, replace=True))
+    return await _change(call, "faq.replace", Change(body.entries, replace=True), body.base_version or body.bundle)
 
 
 async def upsert_faq(call: Call) -> Response:
     """Adds, replaces and removes single entries."""
     body: UpsertRequest = call.body
-    return await _change(call, "faq.upsert", Change(body.entries, delete=body.delete))
+    return await _change(call, "faq.upsert", Change(body.entries, delete=body.delete), body.base_version)
 
 
 async def show_faq(call: Call) -> Response:
@@ -185,16 +186,15 @@ async def revert_bundle(call: Call) -> Response:
     return await _swap(call, "bundle.revert", partial(revert, call.services.settings, call.services.engine))
 
 
-async def _change(call: Call, act: str, change: Change) -> Response:
+async def _change(call: Call, act: str, change: Change, base_version: str | None) -> Response:
     body: _Options = call.body
     services, change = call.services, replace(change, contacts=body.contacts)
-    work = partial(
-        change_knowledge, services.settings, services.engine, change, base_version=body.base_version, dry_run=body.dry_run
-    )
+    work = partial(change_knowledge, services.settings, services.engine, change, base_version=base_version, dry_run=body.dry_run)
 
     async def run() -> Swap:
         swap = await asyncio.to_thread(work)
         if not body.dry_run:
+            services.metrics.reload("ok")
             await audit(call, act, **_facts(swap))
         return swap
 
@@ -213,6 +213,7 @@ async def _change(call: Call, act: str, change: Change) -> Response:
 async def _swap(call: Call, act: str, work: Callable[[], Swap]) -> Response:
     async def run() -> Swap:
         swap = await asyncio.to_thread(work)
+        call.services.metrics.reload("ok")
         await audit(call, act, **_facts(swap))
         return swap
 

@@ -102,7 +102,11 @@ def test_the_whole_is_replaced_and_comes_back_as_sent(shop: Shop) -> None:
     shown = shop.http.get("/admin/faq").json()
     assert shown["bundle"] == shop.ask("你好")["model"]["bundle"]
     assert [row["id"] for row in shown["entries"]] == ["tracking", "gift"]
-    assert shop.put(*shown["entries"]).json()["bundle"] == shown["bundle"], "what is exported changes nothing when it is sent"
+    assert shop.http.put("/admin/faq", json=shown).json()["bundle"] == shown["bundle"], (
+        "what is exported changes nothing when it is sent"
+    )
+    shop.post(NEW | {"answer": "新。"})
+    assert refused(shop.http.put("/admin/faq", json=shown))[:2] == (409, "version_conflict")
 
 
 def test_the_export_is_what_training_reads(shop: Shop, tmp_path: Path) -> None:
