@@ -25,6 +25,7 @@ from models.bundle import BundleLayout, load_bundle, save_bundle
 from models.calibration import Calibration
 from serving.app import Api
 from serving.bundles import Brain, load_brain
+from serving.conversations import ConversationStore
 from serving.engine import Engine
 from serving.metrics import Metrics
 from serving.rate import RateLimit
@@ -35,6 +36,7 @@ from tests.serving.redis_server import RedisServer, require
 from tests.tiny import tiny_bundle
 
 Make = Callable[..., tuple[TestClient, CollectorRegistry]]
+OpenStore = Callable[..., ConversationStore]
 DEFAULT = Settings()
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,6 +98,21 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server = RedisServer(tmp_path_factory.mktemp("redis"), free_port())
     yield server
     server.stop()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    """Opens one store again and again, as workers and replicas do; it lives a day unless told otherwise."""
+    opened: list[ConversationStore] = []
+    url = request.getfixturevalue("redis_server").emptied() if request.param == "redis" else ""
+
+    def build(*, days: float = 1) -> ConversationStore:
+        opened.append(open_store(Settings(state=tmp_path / "state.db", state_url=url, state_days=days)))
+        return opened[-1]
+
+    yield build
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture(scope="module")  # while it runs, its event loop is in the way of other modules' tests

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.types import Speaker, Utterance
 from models.analysis import Conversation, OpenSlots, PastMessage
@@ -38,6 +40,28 @@ def test_json_round_trip() -> None:
     assert replace(back, past=()) == replace(FULL, past=())
     assert back.past[0].vector == pytest.approx(FULL.past[0].vector, abs=1e-7)
     assert from_json(to_json(back), "c1") == back  # float32 from here on: exact
+
+
+WORDS = st.text(st.characters(codec="utf-8"), max_size=30)
+NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+SLOTS = st.builds(OpenSlots, WORDS, st.lists(WORDS, max_size=3).map(tuple), st.dictionaries(WORDS, WORDS, max_size=3))
+STATES = st.builds(
+    Conversation,
+    conversation_id=st.just("c1"),
+    turns=st.lists(st.builds(Utterance, st.sampled_from(Speaker), WORDS), max_size=MAX_REMEMBERED).map(tuple),
+    past=st.lists(st.builds(PastMessage, WORDS, WORDS, st.lists(NUMBERS, max_size=4).map(tuple), st.booleans()), max_size=5).map(
+        tuple
+    ),
+    misses=st.integers(0, 99),
+    open_slots=st.none() | SLOTS,
+    handed_off=st.booleans(),
+    tried=st.lists(WORDS, max_size=3).map(tuple),
+)
+
+
+@given(state=STATES)
+def test_any_state_comes_back_as_it_was(state: Conversation) -> None:
+    assert from_json(to_json(state), "c1") == state
 
 
 def test_state_does_not_grow_without_end() -> None:

@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,42 +17,26 @@ from serving import conversations
 from serving.conversations import ConversationStore, Remembered, StoredAnswer, to_json
 from serving.errors import StateError
 from serving.settings import Settings
-from serving.stores import check_store, open_store, purge_store
+from serving.stores import check_store, purge_store
 from serving.stores import redis as redis_store
 from serving.stores import sqlite as sqlite_store
 from serving.stores.redis import RedisConversations
 from serving.stores.sqlite import SqliteConversations
-from tests.serving.conftest import free_port
+from tests.serving.conftest import OpenStore, free_port
 from tests.serving.redis_server import PASSWORD, RedisServer
 from tests.serving.test_conversations import FULL
 
 SECOND = 1 / 86400  # days
-Open = Callable[..., ConversationStore]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens one store again and again, as workers and replicas do; it lives a day unless told otherwise."""
-    opened: list[ConversationStore] = []
-    url = request.getfixturevalue("redis_server").emptied() if request.param == "redis" else ""
-
-    def build(*, days: float = 1) -> ConversationStore:
-        opened.append(open_store(Settings(state=tmp_path / "state.db", state_url=url, state_days=days)))
-        return opened[-1]
-
-    yield build
-    for store in opened:
-        store.close()
-
-
-def test_an_empty_store_remembers_nothing(connect: Open) -> None:
+def test_an_empty_store_remembers_nothing(connect: OpenStore) -> None:
     store = connect()
     store.check()
     assert store.get("c1") == Remembered(Conversation("c1"))
     assert store.answered("c1", "m1") is None and store.answer_to("r1") is None and not store.delete("c1")
 
 
-def test_two_replicas_share_state_and_answers(connect: Open) -> None:
+def test_two_replicas_share_state_and_answers(connect: OpenStore) -> None:
     one, other = connect(), connect()
     before, began = one.get("c1"), time.time()
     assert one.save(before, Remembered(FULL, 1, space="s"), StoredAnswer("r1", '{"a": "一"}', "m1"))
@@ -66,7 +49,7 @@ def test_two_replicas_share_state_and_answers(connect: Open) -> None:
     assert one.answer_to("r2") == "{}" and one.answered("c1", "") is None and one.get("c1").turn == 2
 
 
-def test_of_two_writers_with_the_same_version_one_is_refused_whole(connect: Open) -> None:
+def test_of_two_writers_with_the_same_version_one_is_refused_whole(connect: OpenStore) -> None:
     one, other = connect(), connect()
     for turn in (1, 2):  # a new conversation, and one that exists
         first, second = one.get("c1"), other.get("c1")
@@ -76,7 +59,7 @@ def test_of_two_writers_with_the_same_version_one_is_refused_whole(connect: Open
         assert other.answered("c1", f"lost{turn}") is None and other.answer_to(f"lost{turn}") is None
 
 
-def test_concurrent_writers_lose_no_update(connect: Open) -> None:
+def test_concurrent_writers_lose_no_update(connect: OpenStore) -> None:
     def work(store: ConversationStore) -> None:
         for _ in range(25):
             while True:
@@ -92,7 +75,7 @@ def test_concurrent_writers_lose_no_update(connect: Open) -> None:
     assert connect().get("c1").turn == 100
 
 
-def test_what_is_old_is_forgotten(connect: Open) -> None:
+def test_what_is_old_is_forgotten(connect: OpenStore) -> None:
     store = connect(days=0.5 * SECOND)
     old = store.get("c1")
     store.save(old, Remembered(FULL, 7), StoredAnswer("r1", "{}", "m1"))
@@ -103,7 +86,7 @@ def test_what_is_old_is_forgotten(connect: Open) -> None:
     assert store.get("c1").turn == 1 and store.answered("c1", "m1") == '"new"'
 
 
-def test_deleting_leaves_nothing_and_stops_who_read_before(connect: Open) -> None:
+def test_deleting_leaves_nothing_and_stops_who_read_before(connect: OpenStore) -> None:
     one, other = connect(), connect()
     for name in ("c1", "c2"):
         one.save(one.get(name), Remembered(FULL, 1), StoredAnswer(f"r-{name}", "{}", "m1"))
@@ -116,7 +99,7 @@ def test_deleting_leaves_nothing_and_stops_who_read_before(connect: Open) -> Non
     assert not other.save(read, Remembered(FULL, 2)), "what was deleted must not come back over what began anew"
 
 
-def test_answers_of_one_conversation_are_limited(connect: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_of_one_conversation_are_limited(connect: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (redis_store, sqlite_store):
         monkeypatch.setattr(module, "MAX_ANSWERS", 3)
     store = connect()
