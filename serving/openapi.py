@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from functools import cache
@@ -51,6 +52,7 @@ _ERROR_EXAMPLES = {
     "503": ("overloaded", "256 pieces of work wait in this worker; try again soon, or raise KEFU_WORKERS"),
 }
 _PATH_EXAMPLES = {"conversation_id": "c1"}
+_PATH_TEXTS = {"conversation_id": "Names the conversation."}
 
 
 def openapi() -> dict[str, Any]:
@@ -101,14 +103,24 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["security"] = [{name: [operation.scope.value]} for name in _SECURITY]
     names = re.findall(r"{(\w+)}", operation.path)
     if names:
-        described["parameters"] = [{"name": name, "in": "path", "required": True, "schema": _ID} for name in names]
+        described["parameters"] = [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "description": _PATH_TEXTS[name],
+                "schema": _ID,
+                "example": _PATH_EXAMPLES[name],
+            }
+            for name in names
+        ]
     if body is not None:
         content = {"application/json": {"schema": _reference(body), "example": operation.example}}
         described["requestBody"] = {"required": True, "content": content}
     answer: dict[str, Any] = {"description": "Done"}
     if operation.answer is not None:
         answer["content"] = _json(operation.answer)
-        answer["content"]["application/json"]["example"] = operation.answer_example or _recorded().get(operation.name, {})
+        answer["content"]["application/json"]["example"] = _recorded().get(operation.name, operation.answer_example)
     texts = {status: text for status, text in _ERRORS.items() if operation.scope is not None or status not in ("401", "403")}
     errors = {status: {"description": text, "content": _error(status)} for status, text in texts.items()}
     return described | {"responses": {"200": answer, **errors}}
@@ -131,16 +143,26 @@ def _recorded() -> dict[str, Any]:
 
 
 def record(url: str, key: str) -> dict[str, Any]:
-    """Returns what a running service answers to the example of each operation, by the operation's name."""
-    answers = {}
-    for operation in OPERATIONS:
-        if operation.answer is not None and not operation.answer_example:
-            body = json.dumps(operation.example).encode() if _body(operation) else None
-            headers = {"Content-Type": "application/json", "X-API-Key": key}
-            asked = urllib.request.Request(url + path_example(operation), body, headers, method=operation.method)  # noqa: S310
+    """Returns what a running service answers to the example of each operation, by the operation's name.
+
+    An operation that does not answer with 2xx (there may be nothing to go back to) keeps the example that it was given.
+    """
+    answers: dict[str, Any] = {}
+    shown, real = "", ""  # the request id in the examples, and the one that it stands for
+    for operation in sorted(OPERATIONS, key=lambda operation: operation.method == "DELETE"):
+        if operation.answer is None:
+            continue
+        if "request_id" in operation.example:
+            shown, real = operation.example["request_id"], answers["chat"]["request_id"]
+        body = json.dumps(operation.example).replace(shown or " ", real or " ").encode() if _body(operation) else None
+        headers = {"Content-Type": "application/json", "X-API-Key": key}
+        asked = urllib.request.Request(url + path_example(operation), body, headers, method=operation.method)  # noqa: S310
+        try:
             with urllib.request.urlopen(asked, timeout=60) as answered:  # noqa: S310
                 answers[operation.name] = json.load(answered)
-    return answers
+        except urllib.error.HTTPError as error:
+            sys.stderr.write(f"{operation.name}: HTTP {error.code}, no answer recorded\n")
+    return dict(json.loads(json.dumps(answers).replace(real or " ", shown or " ")))
 
 
 def path_example(operation: Operation) -> str:

@@ -153,7 +153,7 @@ class TurnsAnswer(BaseModel):
     """How much of a conversation is remembered after turns were added."""
 
     conversation_id: Annotated[str, Field(description="The conversation of the request.")]
-    remembered: Annotated[int, Field(ge=0, description=f"Turns remembered now, the newest {MAX_REMEMBERED} at most.")]
+    remembered: Annotated[Count, Field(description=f"Turns remembered now, the newest {MAX_REMEMBERED} at most.")]
 
 
 class TurnOut(BaseModel):
@@ -175,10 +175,10 @@ class ConversationAnswer(BaseModel):
     """What is remembered of a conversation; an empty one where nothing is."""
 
     conversation_id: Annotated[str, Field(description="The conversation of the request.")]
-    turn: Annotated[int, Field(ge=0, description="How many messages of the customer's /chat has answered.")]
+    turn: Annotated[Count, Field(description="How many messages of the customer's /chat has answered.")]
     turns: Annotated[list[TurnOut], Field(description=f"The newest {MAX_REMEMBERED}, oldest first.")]
     handed_off: Annotated[bool, Field(description="Whether a person has it, and the bot is silent.")]
-    misses: Annotated[int, Field(ge=0, description="Messages in a row that got nothing that helps.")]
+    misses: Annotated[Count, Field(description="Messages in a row that got nothing that helps.")]
     open_slots: Annotated[OpenSlotsOut | None, Field(description="The open question, if any.")]
     updated: Annotated[str | None, Field(description="When it last changed (ISO 8601, UTC); null where nothing is remembered.")]
 

@@ -55,6 +55,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/conversations/{conversation_id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same as /release, with the conversation in the path */
+        post: operations["release_conversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{conversation_id}/turns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Adds what an agent and the customer said beside the bot, which then reads it as history */
+        post: operations["add_turns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/conversations/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is remembered of a conversation, masked; an empty one where nothing is */
+        get: operations["show_conversation"];
+        put?: never;
+        post?: never;
+        /** Deletes a conversation with its stored answers */
+        delete: operations["delete_conversation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/explain": {
         parameters: {
             query?: never;
@@ -229,6 +281,23 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AgentTurnIn
+         * @description A turn that the bot did not take part in.
+         */
+        AgentTurnIn: {
+            /**
+             * Speaker
+             * @description agent is the shop, user the customer.
+             * @enum {string}
+             */
+            speaker: "agent" | "user";
+            /**
+             * Text
+             * @description What was said; personal data is masked.
+             */
+            text: string;
+        };
         /**
          * ChatRequest
          * @description The body of POST /chat. `history`, if given, is read instead of the stored turns for this one message.
@@ -458,6 +527,17 @@ export interface components {
              * @description What was said.
              */
             text: string;
+        };
+        /**
+         * TurnsRequest
+         * @description The body of POST /conversations/{conversation_id}/turns.
+         */
+        TurnsRequest: {
+            /**
+             * Turns
+             * @description Oldest first; they follow what is remembered.
+             */
+            turns: components["schemas"]["AgentTurnIn"][];
         };
         /**
          * WebhookRequest
@@ -754,6 +834,44 @@ export interface components {
             reached: boolean;
         };
         /**
+         * ConversationAnswer
+         * @description What is remembered of a conversation; an empty one where nothing is.
+         */
+        ConversationAnswer: {
+            /**
+             * Conversation Id
+             * @description The conversation of the request.
+             */
+            conversation_id: string;
+            /**
+             * Turn
+             * @description How many messages of the customer's /chat has answered.
+             */
+            turn: number;
+            /**
+             * Turns
+             * @description The newest 30, oldest first.
+             */
+            turns: components["schemas"]["TurnOut"][];
+            /**
+             * Handed Off
+             * @description Whether a person has it, and the bot is silent.
+             */
+            handed_off: boolean;
+            /**
+             * Misses
+             * @description Messages in a row that got nothing that helps.
+             */
+            misses: number;
+            /** @description The open question, if any. */
+            open_slots: components["schemas"]["OpenSlotsOut"] | null;
+            /**
+             * Updated
+             * @description When it last changed (ISO 8601, UTC); null where nothing is remembered.
+             */
+            updated: string | null;
+        };
+        /**
          * DecisionOut
          * @description What kefu decided and why; fields as in the answer of POST /chat.
          */
@@ -802,6 +920,22 @@ export interface components {
             /** @description Set when a person takes over. */
             handoff: components["schemas"]["HandoffOut"] | null;
             model: components["schemas"]["ModelOut"];
+        };
+        /**
+         * DeleteAnswer
+         * @description Whether there was something to delete.
+         */
+        DeleteAnswer: {
+            /**
+             * Conversation Id
+             * @description The conversation of the request.
+             */
+            conversation_id: string;
+            /**
+             * Deleted
+             * @description Whether anything was stored.
+             */
+            deleted: boolean;
         };
         /**
          * EmotionOut
@@ -1033,6 +1167,12 @@ export interface components {
              * @description For the agent: wants, mood, entities and what was tried.
              */
             summary: string;
+            /**
+             * Out Of Hours
+             * @description Nobody is there now: the reply says so, the message is kept, and the bot goes on.
+             * @default false
+             */
+            out_of_hours?: boolean;
         };
         /**
          * IntentOut
@@ -1101,6 +1241,29 @@ export interface components {
              * @description Cosine of two vectors, a raw similarity and no probability.
              */
             score: number;
+        };
+        /**
+         * OpenSlotsOut
+         * @description A question of the bot's that is still open.
+         */
+        OpenSlotsOut: {
+            /**
+             * Intent
+             * @description What the customer wants.
+             */
+            intent: string;
+            /**
+             * Filled
+             * @description What the customer has said, by slot, masked.
+             */
+            filled: {
+                [key: string]: string;
+            };
+            /**
+             * Missing
+             * @description Slots still to be filled, the one asked for first.
+             */
+            missing: string[];
         };
         /**
          * OutOfScopeOut
@@ -1414,6 +1577,39 @@ export interface components {
              * @description Cosine of two vectors, a raw similarity and no probability.
              */
             score: number;
+        };
+        /**
+         * TurnOut
+         * @description A remembered turn, masked.
+         */
+        TurnOut: {
+            /**
+             * Speaker
+             * @description user is the customer, agent the bot or a person of the shop.
+             * @enum {string}
+             */
+            speaker: "user" | "agent";
+            /**
+             * Text
+             * @description What was said, personal data masked.
+             */
+            text: string;
+        };
+        /**
+         * TurnsAnswer
+         * @description How much of a conversation is remembered after turns were added.
+         */
+        TurnsAnswer: {
+            /**
+             * Conversation Id
+             * @description The conversation of the request.
+             */
+            conversation_id: string;
+            /**
+             * Remembered
+             * @description Turns remembered now, the newest 30 at most.
+             */
+            remembered: number;
         };
         /**
          * VersionAnswer
@@ -1743,6 +1939,462 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReleaseAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    release_conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Names the conversation. */
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleaseAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    add_turns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Names the conversation. */
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TurnsRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnsAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    show_conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Names the conversation. */
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_conversation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Names the conversation. */
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteAnswer"];
                 };
             };
             /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */

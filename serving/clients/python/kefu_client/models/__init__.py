@@ -1,5 +1,7 @@
 """Contains all the data models used in inputs/outputs"""
 
+from .agent_turn_in import AgentTurnIn
+from .agent_turn_in_speaker import AgentTurnInSpeaker
 from .answer_out import AnswerOut
 from .button_out import ButtonOut
 from .candidate_out import CandidateOut
@@ -9,10 +11,12 @@ from .chat_answer_decision import ChatAnswerDecision
 from .chat_answer_thresholds import ChatAnswerThresholds
 from .chat_request import ChatRequest
 from .comparison_out import ComparisonOut
+from .conversation_answer import ConversationAnswer
 from .customer_in import CustomerIn
 from .customer_in_tier_type_0 import CustomerInTierType0
 from .decision_out import DecisionOut
 from .decision_out_decision import DecisionOutDecision
+from .delete_answer import DeleteAnswer
 from .emotion_out import EmotionOut
 from .emotion_out_scores import EmotionOutScores
 from .entity_out import EntityOut
@@ -28,6 +32,8 @@ from .intent_out import IntentOut
 from .message_in import MessageIn
 from .model_out import ModelOut
 from .neighbour_out import NeighbourOut
+from .open_slots_out import OpenSlotsOut
+from .open_slots_out_filled import OpenSlotsOutFilled
 from .order_in import OrderIn
 from .out_of_scope_out import OutOfScopeOut
 from .parse_answer import ParseAnswer
@@ -47,12 +53,18 @@ from .step_out_because import StepOutBecause
 from .suggestion_out import SuggestionOut
 from .turn_in import TurnIn
 from .turn_in_speaker import TurnInSpeaker
+from .turn_out import TurnOut
+from .turn_out_speaker import TurnOutSpeaker
+from .turns_answer import TurnsAnswer
+from .turns_request import TurnsRequest
 from .version_answer import VersionAnswer
 from .webhook_message import WebhookMessage
 from .webhook_request import WebhookRequest
 from .word_out import WordOut
 
 __all__ = (
+    "AgentTurnIn",
+    "AgentTurnInSpeaker",
     "AnswerOut",
     "ButtonOut",
     "CandidateOut",
@@ -62,10 +74,12 @@ __all__ = (
     "ChatAnswerThresholds",
     "ChatRequest",
     "ComparisonOut",
+    "ConversationAnswer",
     "CustomerIn",
     "CustomerInTierType0",
     "DecisionOut",
     "DecisionOutDecision",
+    "DeleteAnswer",
     "EmotionOut",
     "EmotionOutScores",
     "EntityOut",
@@ -81,6 +95,8 @@ __all__ = (
     "MessageIn",
     "ModelOut",
     "NeighbourOut",
+    "OpenSlotsOut",
+    "OpenSlotsOutFilled",
     "OrderIn",
     "OutOfScopeOut",
     "ParseAnswer",
@@ -100,6 +116,10 @@ __all__ = (
     "SuggestionOut",
     "TurnIn",
     "TurnInSpeaker",
+    "TurnOut",
+    "TurnOutSpeaker",
+    "TurnsAnswer",
+    "TurnsRequest",
     "VersionAnswer",
     "WebhookMessage",
     "WebhookRequest",

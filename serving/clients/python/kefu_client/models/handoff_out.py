@@ -7,6 +7,7 @@ from attrs import define as _attrs_define
 from attrs import field as _attrs_field
 
 from ..models.handoff_out_reason import HandoffOutReason, check_handoff_out_reason
+from ..types import UNSET, Unset
 
 T = TypeVar("T", bound="HandoffOut")
 
@@ -18,16 +19,21 @@ class HandoffOut:
     Attributes:
         reason (HandoffOutReason): The customer asked for a person, two misses in a row, anger, or the shop's rules.
         summary (str): For the agent: wants, mood, entities and what was tried.
+        out_of_hours (bool | Unset): Nobody is there now: the reply says so, the message is kept, and the bot goes on.
+            Default: False.
     """
 
     reason: HandoffOutReason
     summary: str
+    out_of_hours: bool | Unset = False
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         reason: str = self.reason
 
         summary = self.summary
+
+        out_of_hours = self.out_of_hours
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
@@ -37,6 +43,8 @@ class HandoffOut:
                 "summary": summary,
             }
         )
+        if out_of_hours is not UNSET:
+            field_dict["out_of_hours"] = out_of_hours
 
         return field_dict
 
@@ -47,9 +55,12 @@ class HandoffOut:
 
         summary = d.pop("summary")
 
+        out_of_hours = d.pop("out_of_hours", UNSET)
+
         handoff_out = cls(
             reason=reason,
             summary=summary,
+            out_of_hours=out_of_hours,
         )
 
         handoff_out.additional_properties = d
