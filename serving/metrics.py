@@ -167,8 +167,9 @@ def _forget_dead_workers(folder: Path) -> None:
 def _runs(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+        # A killed worker is a zombie until BentoML looks, every ten seconds.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except ProcessLookupError:
         return False
-    except PermissionError:
-        pass
-    return True
+    except OSError:  # another user's, or no Linux
+        return True

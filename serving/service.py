@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 from pathlib import Path
 
 import bentoml
@@ -81,7 +83,12 @@ class Kefu:
         self.store.close()
 
     async def _sample(self) -> None:
+        parent = os.getppid()
         while True:
+            if os.getppid() != parent:  # killed: nobody would replace this worker, which keeps the port from the next server
+                logger.error("the parent process is gone, this worker ends")
+                signal.raise_signal(signal.SIGTERM)
+                return
             self.metrics.sample()
             self.metrics.queue(api.waiting)
             self.metrics.serving(self.engine.brain.bundle.manifest.bundle_version, "champion")
