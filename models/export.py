@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from data.errors import ParityError
 from models.encoder import OUTPUTS, OnnxEncoder
+from models.fusion import fuse_attention
 from models.inputs import InputFormat
 from models.lexical import Lexicon
 from models.network import CustomerServiceModel
@@ -59,6 +60,7 @@ def export_onnx(model: CustomerServiceModel, path: Path) -> None:
         model.eval(), example, str(path), input_names=names, output_names=list(OUTPUTS), dynamic_axes=axes,
         opset_version=_OPSET, dynamo=False,
     )  # fmt: skip
+    fuse_attention(path, heads=model.trunk.config.num_attention_heads)
 
 
 def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
@@ -73,7 +75,7 @@ def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises, on the root logger, an optimiser that breaks it
     quantize_dynamic(
         source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,
-        op_types_to_quantize=["MatMul", "Gather"], extra_options={"MatMulConstBOnly": True},
+        op_types_to_quantize=["MatMul", "Gather"], extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
     )  # fmt: skip
 
 

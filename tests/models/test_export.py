@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from data.errors import ParityError
 from models import export
 from models.encoder import OUTPUTS, OnnxEncoder
 from models.export import PARITY_TOLERANCE, Variant, check_parity, choose_variant, export_onnx, quantise, variant_rows
+from models.fusion import fuse_attention
 from models.inputs import InputFormat
 from models.network import CustomerServiceModel
 from models.training import predict
@@ -47,6 +49,32 @@ def opened(folder: Path, graph: Path | None = None) -> OnnxEncoder:
 
 def operators(path: Path) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load(path).graph.node)
+
+
+def test_attention_is_one_operator_a_layer_and_padding_is_not_attended_to(folder: Path) -> None:
+    kinds = operators(folder / "model.onnx")
+    assert kinds["MultiHeadAttention"] == 2 and kinds["IsNaN"] == 0
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    ids, none = np.array([[0, 9, 8, 7, 2]]), np.zeros((1, 1), np.int64)
+
+    def run(padding: int) -> list[np.ndarray]:
+        shape = ((0, 0), (0, padding))
+        feeds = {
+            "input_ids": np.pad(ids, shape, constant_values=1), "attention_mask": np.pad(np.ones_like(ids), shape),
+            "token_type_ids": np.pad(np.zeros_like(ids), shape), "ngram_ids": none, "ngram_weights": none.astype(np.float32),
+        }  # fmt: skip
+        return list(session.run(list(OUTPUTS), feeds))
+
+    for bare, padded in zip(run(0), run(6), strict=True):
+        assert np.allclose(bare, padded, atol=1e-5)
+
+
+def test_a_graph_without_attention_is_left_as_it_is(tmp_path: Path) -> None:
+    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2, 3]) for name in "xy"]
+    node = onnx.helper.make_node("Softmax", ["x"], ["y"])
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", value[:1], value[1:])), tmp_path / "g.onnx")
+    before = (tmp_path / "g.onnx").read_bytes()
+    assert fuse_attention(tmp_path / "g.onnx", heads=2) == 0 and (tmp_path / "g.onnx").read_bytes() == before
 
 
 def test_the_graph_gives_what_torch_gives(model: CustomerServiceModel, folder: Path) -> None:
