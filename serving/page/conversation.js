@@ -134,7 +134,7 @@ function questionGroup(titleCode, items, className) {
 function handoffCard(body, { decision, decision_reason: reason, handoff }) {
   if (decision !== "handoff" || !handoff) return null;
   const foot = [];
-  if (reason !== "outside_opening_hours") { // Then nobody has taken over yet.
+  if (!handoff.out_of_hours) { // Then nobody has taken over yet.
     const status = el("span", "muted");
     status.setAttribute("role", "status");
     const release = button("quiet", "release", () => giveBack(body.conversation_id, release, status));
@@ -155,7 +155,7 @@ function handoffCard(body, { decision, decision_reason: reason, handoff }) {
 
 async function giveBack(name, release, status) {
   try {
-    await released(name);
+    await post(`conversations/${encodeURIComponent(name)}/release`, {});
     release.remove();
     status.tabIndex = -1;
     status.replaceChildren(label("span", "", "released"));
@@ -166,8 +166,6 @@ async function giveBack(name, release, status) {
     status.replaceChildren(label("span", "", "releaseFailed"));
   }
 }
-
-const released = (name) => post("release", { conversation_id: name });
 
 function underneath(record) {
   const { response } = record;
