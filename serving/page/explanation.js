@@ -23,6 +23,7 @@ export async function explain(record, pressed) {
   const card = byId("explanation");
   card.hidden = false;
   byId("explanation-body").replaceChildren(label("p", "typing", "explaining"));
+  byId("explanation-status").textContent = word("explaining");
   byId("panel").scrollTop = 0;
   card.focus();
   try {
@@ -30,11 +31,13 @@ export async function explain(record, pressed) {
     if (state.shown !== record || card.hidden) return; // Somebody asked about another one since.
     latest = { record, found };
     renderExplanation();
+    byId("explanation-status").textContent = word(`reason/${found.decision_reason}`); // the rest is there to be read
   } catch (problem) {
     if (state.shown !== record) return;
-    const words = problem.code ? label("span", "", problem.code) : el("span", "", problem.text);
+    const words = problem.code ? label("span", "", problem.code) : el("span", "", problem.text ?? problem.message);
     const retry = button("quiet", "retry", () => explain(record, pressed));
     byId("explanation-body").replaceChildren(el("p", "", label("span", "", "explainFailed"), " ", words), retry);
+    byId("explanation-status").textContent = word("explainFailed");
     if (problem.needsKey) askForKey(() => explain(record, pressed));
   }
 }

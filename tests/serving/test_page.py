@@ -151,6 +151,24 @@ def test_an_explanation_on_demand(visit: Visit) -> None:
     assert page.locator("#explanation").is_hidden()
 
 
+def test_an_explanation_that_fails_can_be_asked_for_again(visit: Visit) -> None:
+    page, sent = visit(expected=("Failed to load",)), []
+
+    def busy(route: Any) -> None:
+        sent.append(route.request.post_data_json)
+        route.fulfill(status=503, json={"error": {"type": "overloaded"}}) if len(sent) == 1 else route.continue_()
+
+    page.route("**/explain", busy)
+    page.select_option("#tier", "gold")
+    ask(page, "怎么开发票")
+    ask(page, "怎么查物流").locator(".why").click()
+    page.locator("#explanation", has_text="服务正忙").wait_for()
+    page.locator("#explanation-body button").click()
+    page.locator(".step.fired").wait_for()
+    assert sent[0] == sent[1] and sent[0]["customer"] == {"tier": "gold"}
+    assert [turn["speaker"] for turn in sent[0]["history"]] == ["user", "agent"]
+
+
 @pytest.mark.usefixtures("upset")
 def test_a_handoff_card_shows_and_the_bot_gets_the_conversation_back(visit: Visit) -> None:
     page = visit()
