@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving.operation import Operation
+from serving.operation import Operation, Scope
 from serving.operations import OPERATIONS
 from serving.schema import SCHEMA_VERSION, ErrorBody
 
@@ -28,7 +28,9 @@ _ERRORS = {
     "400": "The body is not UTF-8 JSON, or a text holds half a surrogate pair",
     "401": "There are keys, and the request has none of them",
     "403": "The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network",
+    "404": "What is named is not there",
     "408": "The body did not arrive in time",
+    "409": "It does not fit what is there now; the message says what to do",
     "413": "The body or a text is too long",
     "415": "The body is compressed, or said to be something else than JSON",
     "422": "A field is missing, wrong, or out of its range",
@@ -36,6 +38,7 @@ _ERRORS = {
     "500": "Our fault; the message names the request id for the operators",
     "503": "Overloaded, or the conversation store cannot be used; try again",
 }
+_ONLY = {"401": tuple(Scope), "403": tuple(Scope), "404": (Scope.FEEDBACK, Scope.ADMIN), "409": (Scope.ADMIN,)}
 
 FILE = Path(__file__).parent / "openapi.json"
 EXAMPLES = Path(__file__).parent / "examples.json"
@@ -43,7 +46,12 @@ _ERROR_EXAMPLES = {
     "400": ("malformed_body", "the body is not JSON (Expecting value at line 1, column 1); correct it"),
     "401": ("unauthorized", "a key is needed, got none; send 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
     "403": ("forbidden", "the key shop lacks the scope score; use one that has it"),
+    "404": ("unknown_bundle", "no bundle has the version '0123456789ab'; list those that exist, and choose one"),
     "408": ("body_too_slow", "the body did not arrive within 10 seconds; send it faster, or raise KEFU_BODY_SECONDS"),
+    "409": (
+        "version_conflict",
+        "the current bundle is a931d513cfd0, expected '0123456789ab'; read the entries again",
+    ),
     "413": ("text_too_long", "text has 2001 characters, expected at most 2000; shorten or split it"),
     "415": ("unsupported_media_type", "the body is not said to be JSON; send the header 'Content-Type: application/json'"),
     "422": ("invalid_request", "text: Field required. Correct the request; /openapi.json describes it"),
@@ -51,6 +59,7 @@ _ERROR_EXAMPLES = {
     "500": ("internal", "something went wrong on our side; try again, and give the operators request id 5c0ffee5"),
     "503": ("overloaded", "256 pieces of work wait in this worker; try again soon, or raise KEFU_WORKERS"),
 }
+_LONGEST = 10  # items of a list that a recorded example shows whole
 _PATH_EXAMPLES = {"conversation_id": "c1"}
 _PATH_TEXTS = {"conversation_id": "Names the conversation."}
 
@@ -121,7 +130,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.answer is not None:
         answer["content"] = _json(operation.answer)
         answer["content"]["application/json"]["example"] = _recorded().get(operation.name, operation.answer_example)
-    texts = {status: text for status, text in _ERRORS.items() if operation.scope is not None or status not in ("401", "403")}
+    texts = {status: text for status, text in _ERRORS.items() if operation.scope in _ONLY.get(status, (operation.scope,))}
     errors = {status: {"description": text, "content": _error(status)} for status, text in texts.items()}
     return described | {"responses": {"200": answer, **errors}}
 
@@ -159,10 +168,18 @@ def record(url: str, key: str) -> dict[str, Any]:
         asked = urllib.request.Request(url + path_example(operation), body, headers, method=operation.method)  # noqa: S310
         try:
             with urllib.request.urlopen(asked, timeout=60) as answered:  # noqa: S310
-                answers[operation.name] = json.load(answered)
+                answers[operation.name] = _short(json.load(answered))
         except urllib.error.HTTPError as error:
             sys.stderr.write(f"{operation.name}: HTTP {error.code}, no answer recorded\n")
     return dict(json.loads(json.dumps(answers).replace(real or " ", shown or " ")))
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _short(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_short(part) for part in (value if len(value) <= _LONGEST else value[:2])]
+    return value
 
 
 def path_example(operation: Operation) -> str:

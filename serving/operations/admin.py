@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from data.changes import MAX_ENTRIES, Change
+from data.changes import MAX_ANSWER, MAX_ENTRIES, MAX_ENTRY_QUESTIONS, MAX_LIST, MAX_TEXT, Change
 from data.errors import BundleError
 from data.knowledge import faq_row
 from serving.audit import audit
@@ -22,10 +22,15 @@ from serving.errors import FieldError
 from serving.knowledge import Swap, change_bundle, change_knowledge, created, list_bundles, revert
 from serving.logs import log_call
 from serving.operation import Call, Operation, Scope, json_response
-from serving.schema import Id
+from serving.schema import Count, Id
 
 _R = TypeVar("_R")
 _under_way: set[asyncio.Task[Any]] = set()  # the event loop alone would let a task be collected
+
+
+_Text = Annotated[str, Field(max_length=MAX_TEXT)]
+_Texts = Annotated[list[_Text], Field(max_length=MAX_LIST)]
+_Date = Annotated[str, Field(max_length=32)]
 
 
 class EntryIn(BaseModel):
@@ -33,21 +38,25 @@ class EntryIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str
-    question: str
-    similar_questions: list[str] = Field(default_factory=list)
-    answer: str
-    intent: str
-    steps: list[str] = Field(default_factory=list)
-    facets: dict[str, str] = Field(default_factory=dict)
-    product: str | None = None
-    scene: str | None = None
-    related: list[str] = Field(default_factory=list)
-    required_slots: list[str] = Field(default_factory=list)
-    channels: list[str] = Field(default_factory=list)
-    valid_from: str | None = None
-    valid_to: str | None = None
-    status: Literal["published", "draft", "retired"] = "published"
+    id: Annotated[Id, Field(description="Names the entry; related entries, feedback and answers use it.")]
+    question: Annotated[_Text, Field(description="As a customer would ask.")]
+    similar_questions: Annotated[
+        list[_Text], Field(max_length=MAX_ENTRY_QUESTIONS, description="Other wordings; all are searched.")
+    ] = Field(default_factory=list)
+    answer: Annotated[str, Field(max_length=MAX_ANSWER, description="What the bot replies.")]
+    intent: Annotated[_Text, Field(description="Code of an intent of the bundle.")]
+    steps: Annotated[_Texts, Field(description="What to do, one thing after another.")] = Field(default_factory=list)
+    facets: Annotated[dict[str, _Text], Field(description="Anything else to tell entries apart by.")] = Field(default_factory=dict)
+    product: Annotated[_Text | None, Field(description="The product that it is about.")] = None
+    scene: Annotated[_Text | None, Field(description="The situation that it is about.")] = None
+    related: Annotated[_Texts, Field(description="Ids of entries that customers often need next.")] = Field(default_factory=list)
+    required_slots: Annotated[_Texts, Field(description="What must be known before it is answered.")] = Field(default_factory=list)
+    channels: Annotated[_Texts, Field(description="Where it may be sent; everywhere if empty.")] = Field(default_factory=list)
+    valid_from: Annotated[_Date | None, Field(description="The first day of it, such as 2026-11-01.")] = None
+    valid_to: Annotated[_Date | None, Field(description="The last day of it.")] = None
+    status: Annotated[Literal["published", "draft", "retired"], Field(description="Only published entries are answered with.")] = (
+        "published"
+    )
 
 
 class _Options(BaseModel):
@@ -74,19 +83,23 @@ class UpsertRequest(_Options):
     """Body of POST /admin/faq."""
 
     entries: Annotated[list[Any], Field(max_length=MAX_ENTRIES)] = Field(default_factory=list)
-    delete: Annotated[list[Id], Field(max_length=MAX_ENTRIES)] = Field(default_factory=list)
+    delete: Annotated[list[Id], Field(max_length=MAX_ENTRIES, description="Ids of entries to remove.")] = Field(
+        default_factory=list
+    )
 
 
 class ReplaceDocument(ReplaceRequest):
     """Body of PUT /admin/faq: what the knowledge base shall hold, and nothing else."""
 
-    entries: Annotated[list[EntryIn], Field(max_length=MAX_ENTRIES)]
+    entries: Annotated[list[EntryIn], Field(max_length=MAX_ENTRIES, description="All that there shall be.")]
 
 
 class UpsertDocument(UpsertRequest):
     """Body of POST /admin/faq: entries to add, or to put in the place of those with their ids."""
 
-    entries: Annotated[list[EntryIn], Field(max_length=MAX_ENTRIES)] = Field(default_factory=list)
+    entries: Annotated[list[EntryIn], Field(max_length=MAX_ENTRIES, description="To add or to replace.")] = Field(
+        default_factory=list
+    )
 
 
 class BundleRequest(BaseModel):
@@ -94,52 +107,54 @@ class BundleRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    bundle: Id
+    bundle: Annotated[Id, Field(description="Version of the bundle to serve.")]
 
 
 class FaqChangeAnswer(BaseModel):
     """What a change of the knowledge base came to. `live`: this worker answers with `bundle`; the others will in a moment."""
 
-    bundle: str
-    previous: str
-    entries: int
-    added: list[str]
-    changed: list[str]
-    removed: list[str]
-    live: bool
-    dry_run: bool
+    bundle: Annotated[str, Field(description="Version of the bundle with the change.")]
+    previous: Annotated[str, Field(description="Version of the one before.")]
+    entries: Annotated[Count, Field(description="Published entries now.")]
+    added: Annotated[list[str], Field(description="Ids of new entries.")]
+    changed: Annotated[list[str], Field(description="Ids of entries that differ from before.")]
+    removed: Annotated[list[str], Field(description="Ids of entries that are gone.")]
+    live: Annotated[bool, Field(description="Whether this worker answers with it already.")]
+    dry_run: Annotated[bool, Field(description="Whether nothing was changed.")]
 
 
 class FaqAnswer(BaseModel):
     """The published entries of the bundle that this worker answers with."""
 
-    bundle: str
-    entries: list[dict[str, Any]]
+    bundle: Annotated[str, Field(description="Version of the bundle.")]
+    entries: Annotated[
+        list[dict[str, Any]], Field(description="As in a knowledge base file; fields that are not set are left out.")
+    ]
 
 
 class BundleOut(BaseModel):
     """A bundle in the folder; `problem` says what is wrong with one that cannot be served."""
 
-    bundle: str
-    created: str
-    entries: int | None
+    bundle: Annotated[str, Field(description="Its version.")]
+    created: Annotated[str, Field(description="When it was made (ISO 8601).")]
+    entries: Annotated[Count | None, Field(description="Entries of its knowledge base; null if they cannot be counted.")]
     parent: Annotated[str | None, Field(description="What its knowledge base was changed from; null for one that was trained.")]
-    current: bool
-    problem: str | None = None
+    current: Annotated[bool, Field(description="Whether it is the one that `current` names.")]
+    problem: Annotated[str | None, Field(description="Why it cannot be served; null if it can.")] = None
 
 
 class BundlesAnswer(BaseModel):
     """The bundles in the folder, newest first."""
 
-    bundles: list[BundleOut]
+    bundles: Annotated[list[BundleOut], Field(description="Newest first.")]
 
 
 class SwapAnswer(BaseModel):
     """The bundle that is served now, and the one before."""
 
-    bundle: str
-    previous: str
-    live: bool = True
+    bundle: Annotated[str, Field(description="Version of the bundle that is served now.")]
+    previous: Annotated[str, Field(description="Version of the one before.")]
+    live: Annotated[bool, Field(description="Whether this worker answers with it already.")] = True
 
 
 async def replace_faq(call: Call) -> Response:
@@ -290,6 +305,6 @@ OPERATIONS = (
     ),
     Operation(
         "revert_bundle", "POST", "/admin/bundles/revert", Scope.ADMIN, "Serves the bundle before this one; again, one further back",
-        revert_bundle, answer=SwapAnswer,
+        revert_bundle, answer=SwapAnswer, answer_example={"bundle": "a931d513cfd0", "previous": "5a2b0d8e91c4", "live": True},
     ),
 )  # fmt: skip

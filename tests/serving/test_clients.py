@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from serving.openapi import openapi
+from serving.openapi import FILE, openapi
 from tests.serving.conftest import ROOT, Server
 
 CLIENTS = ROOT / "serving" / "clients"
@@ -91,3 +91,19 @@ def test_typescript_compiles_and_watches(generated: Path, tmp_path: Path) -> Non
         command = [str(generated / "tools" / "node_modules" / ".bin" / "tsc"), *options, "use.ts"]
         done = subprocess.run(command, cwd=tmp_path / "ts", capture_output=True, text=True, check=False)
         assert (done.returncode == 0) is fits, done.stdout
+
+
+@pytest.mark.generated
+def test_the_committed_document_is_current() -> None:
+    assert json.loads(FILE.read_text(encoding="utf-8")) == openapi(), "run `make openapi clients`"
+
+
+@pytest.mark.generated
+def test_the_committed_clients_are_current(generated: Path) -> None:
+    for folder in ("python/kefu_client", "typescript"):
+        fresh, committed = generated / "clients" / folder, CLIENTS / folder
+        names = {path.relative_to(fresh) for path in fresh.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+        there = {path.relative_to(committed) for path in committed.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+        assert there - {Path("example.ts")} == names, "run `make openapi clients`"
+        for name in names:
+            assert (fresh / name).read_bytes() == (committed / name).read_bytes(), f"{name} is old: run `make openapi clients`"

@@ -209,6 +209,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/faq": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All entries; `?format=jsonl` gives the file that training reads */
+        get: operations["show_faq"];
+        /** Replaces the whole knowledge base by the entries given */
+        put: operations["replace_faq"];
+        /** Adds and replaces the entries given, and removes those in `delete` */
+        post: operations["upsert_faq"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/bundles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bundles that can be served, newest first */
+        get: operations["show_bundles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/bundles/current": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Serves another bundle of the folder, once it is checked */
+        post: operations["set_bundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/bundles/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Serves the bundle before this one; again, one further back */
+        post: operations["revert_bundle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -299,6 +369,17 @@ export interface components {
             text: string;
         };
         /**
+         * BundleRequest
+         * @description Body of POST /admin/bundles/current.
+         */
+        BundleRequest: {
+            /**
+             * Bundle
+             * @description Version of the bundle to serve.
+             */
+            bundle: string;
+        };
+        /**
          * ChatRequest
          * @description The body of POST /chat. `history`, if given, is read instead of the stored turns for this one message.
          */
@@ -359,6 +440,95 @@ export interface components {
              * @default null
              */
             orders?: number | null;
+        };
+        /**
+         * EntryIn
+         * @description An entry, as in a knowledge base file.
+         */
+        EntryIn: {
+            /**
+             * Id
+             * @description Names the entry; related entries, feedback and answers use it.
+             */
+            id: string;
+            /**
+             * Question
+             * @description As a customer would ask.
+             */
+            question: string;
+            /**
+             * Similar Questions
+             * @description Other wordings; all are searched.
+             */
+            similar_questions?: string[];
+            /**
+             * Answer
+             * @description What the bot replies.
+             */
+            answer: string;
+            /**
+             * Intent
+             * @description Code of an intent of the bundle.
+             */
+            intent: string;
+            /**
+             * Steps
+             * @description What to do, one thing after another.
+             */
+            steps?: string[];
+            /**
+             * Facets
+             * @description Anything else to tell entries apart by.
+             */
+            facets?: {
+                [key: string]: string;
+            };
+            /**
+             * Product
+             * @description The product that it is about.
+             * @default null
+             */
+            product?: string | null;
+            /**
+             * Scene
+             * @description The situation that it is about.
+             * @default null
+             */
+            scene?: string | null;
+            /**
+             * Related
+             * @description Ids of entries that customers often need next.
+             */
+            related?: string[];
+            /**
+             * Required Slots
+             * @description What must be known before it is answered.
+             */
+            required_slots?: string[];
+            /**
+             * Channels
+             * @description Where it may be sent; everywhere if empty.
+             */
+            channels?: string[];
+            /**
+             * Valid From
+             * @description The first day of it, such as 2026-11-01.
+             * @default null
+             */
+            valid_from?: string | null;
+            /**
+             * Valid To
+             * @description The last day of it.
+             * @default null
+             */
+            valid_to?: string | null;
+            /**
+             * Status
+             * @description Only published entries are answered with.
+             * @default published
+             * @enum {string}
+             */
+            status?: "published" | "draft" | "retired";
         };
         /**
          * ExplainRequest
@@ -501,6 +671,41 @@ export interface components {
             conversation_id: string;
         };
         /**
+         * ReplaceDocument
+         * @description Body of PUT /admin/faq: what the knowledge base shall hold, and nothing else.
+         */
+        ReplaceDocument: {
+            /**
+             * Dry Run
+             * @description Check, and say what would change.
+             * @default false
+             */
+            dry_run?: boolean;
+            /**
+             * Base Version
+             * @description The bundle that the change was made for; 409 if another is current.
+             * @default null
+             */
+            base_version?: string | null;
+            /**
+             * Contacts
+             * @description Telephone numbers, e-mail and street addresses in the entries are the shop's own.
+             * @default false
+             */
+            contacts?: boolean;
+            /**
+             * Entries
+             * @description All that there shall be.
+             */
+            entries: components["schemas"]["EntryIn"][];
+            /**
+             * Bundle
+             * @description The same as base_version, under the name that GET gives it.
+             * @default null
+             */
+            bundle?: string | null;
+        };
+        /**
          * ScoreRequest
          * @description The body of POST /score.
          */
@@ -538,6 +743,40 @@ export interface components {
              * @description Oldest first; they follow what is remembered.
              */
             turns: components["schemas"]["AgentTurnIn"][];
+        };
+        /**
+         * UpsertDocument
+         * @description Body of POST /admin/faq: entries to add, or to put in the place of those with their ids.
+         */
+        UpsertDocument: {
+            /**
+             * Dry Run
+             * @description Check, and say what would change.
+             * @default false
+             */
+            dry_run?: boolean;
+            /**
+             * Base Version
+             * @description The bundle that the change was made for; 409 if another is current.
+             * @default null
+             */
+            base_version?: string | null;
+            /**
+             * Contacts
+             * @description Telephone numbers, e-mail and street addresses in the entries are the shop's own.
+             * @default false
+             */
+            contacts?: boolean;
+            /**
+             * Entries
+             * @description To add or to replace.
+             */
+            entries?: components["schemas"]["EntryIn"][];
+            /**
+             * Delete
+             * @description Ids of entries to remove.
+             */
+            delete?: string[];
         };
         /**
          * WebhookRequest
@@ -618,6 +857,54 @@ export interface components {
              * @description Cosine of two vectors, a raw similarity and no probability.
              */
             score: number;
+        };
+        /**
+         * BundleOut
+         * @description A bundle in the folder; `problem` says what is wrong with one that cannot be served.
+         */
+        BundleOut: {
+            /**
+             * Bundle
+             * @description Its version.
+             */
+            bundle: string;
+            /**
+             * Created
+             * @description When it was made (ISO 8601).
+             */
+            created: string;
+            /**
+             * Entries
+             * @description Entries of its knowledge base; null if they cannot be counted.
+             */
+            entries: number | null;
+            /**
+             * Parent
+             * @description What its knowledge base was changed from; null for one that was trained.
+             */
+            parent: string | null;
+            /**
+             * Current
+             * @description Whether it is the one that `current` names.
+             */
+            current: boolean;
+            /**
+             * Problem
+             * @description Why it cannot be served; null if it can.
+             * @default null
+             */
+            problem?: string | null;
+        };
+        /**
+         * BundlesAnswer
+         * @description The bundles in the folder, newest first.
+         */
+        BundlesAnswer: {
+            /**
+             * Bundles
+             * @description Newest first.
+             */
+            bundles: components["schemas"]["BundleOut"][];
         };
         /**
          * ButtonOut
@@ -1131,6 +1418,70 @@ export interface components {
             points: number;
         };
         /**
+         * FaqAnswer
+         * @description The published entries of the bundle that this worker answers with.
+         */
+        FaqAnswer: {
+            /**
+             * Bundle
+             * @description Version of the bundle.
+             */
+            bundle: string;
+            /**
+             * Entries
+             * @description As in a knowledge base file; fields that are not set are left out.
+             */
+            entries: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
+         * FaqChangeAnswer
+         * @description What a change of the knowledge base came to. `live`: this worker answers with `bundle`; the others will in a moment.
+         */
+        FaqChangeAnswer: {
+            /**
+             * Bundle
+             * @description Version of the bundle with the change.
+             */
+            bundle: string;
+            /**
+             * Previous
+             * @description Version of the one before.
+             */
+            previous: string;
+            /**
+             * Entries
+             * @description Published entries now.
+             */
+            entries: number;
+            /**
+             * Added
+             * @description Ids of new entries.
+             */
+            added: string[];
+            /**
+             * Changed
+             * @description Ids of entries that differ from before.
+             */
+            changed: string[];
+            /**
+             * Removed
+             * @description Ids of entries that are gone.
+             */
+            removed: string[];
+            /**
+             * Live
+             * @description Whether this worker answers with it already.
+             */
+            live: boolean;
+            /**
+             * Dry Run
+             * @description Whether nothing was changed.
+             */
+            dry_run: boolean;
+        };
+        /**
          * FeatureOut
          * @description A feature of a candidate, and what it adds to the log-odds of its confidence.
          */
@@ -1577,6 +1928,28 @@ export interface components {
              * @description Cosine of two vectors, a raw similarity and no probability.
              */
             score: number;
+        };
+        /**
+         * SwapAnswer
+         * @description The bundle that is served now, and the one before.
+         */
+        SwapAnswer: {
+            /**
+             * Bundle
+             * @description Version of the bundle that is served now.
+             */
+            bundle: string;
+            /**
+             * Previous
+             * @description Version of the one before.
+             */
+            previous: string;
+            /**
+             * Live
+             * @description Whether this worker answers with it already.
+             * @default true
+             */
+            live?: boolean;
         };
         /**
          * TurnOut
@@ -3062,6 +3435,786 @@ export interface operations {
             };
             /** @description The body did not arrive in time */
             408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    show_faq: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what is there now; the message says what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replace_faq: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceDocument"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqChangeAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what is there now; the message says what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    upsert_faq: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpsertDocument"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FaqChangeAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what is there now; the message says what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    show_bundles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BundlesAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what is there now; the message says what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BundleRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwapAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what is there now; the message says what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    revert_bundle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwapAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description What is named is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what is there now; the message says what to do */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -3,6 +3,9 @@
 from .agent_turn_in import AgentTurnIn
 from .agent_turn_in_speaker import AgentTurnInSpeaker
 from .answer_out import AnswerOut
+from .bundle_out import BundleOut
+from .bundle_request import BundleRequest
+from .bundles_answer import BundlesAnswer
 from .button_out import ButtonOut
 from .candidate_out import CandidateOut
 from .channel_health import ChannelHealth
@@ -20,11 +23,17 @@ from .delete_answer import DeleteAnswer
 from .emotion_out import EmotionOut
 from .emotion_out_scores import EmotionOutScores
 from .entity_out import EntityOut
+from .entry_in import EntryIn
+from .entry_in_facets import EntryInFacets
+from .entry_in_status import EntryInStatus
 from .error_body import ErrorBody
 from .error_fields import ErrorFields
 from .explain_answer import ExplainAnswer
 from .explain_request import ExplainRequest
 from .factor_out import FactorOut
+from .faq_answer import FaqAnswer
+from .faq_answer_entries_item import FaqAnswerEntriesItem
+from .faq_change_answer import FaqChangeAnswer
 from .feature_out import FeatureOut
 from .handoff_out import HandoffOut
 from .handoff_out_reason import HandoffOutReason
@@ -43,6 +52,7 @@ from .priority_out import PriorityOut
 from .related_out import RelatedOut
 from .release_answer import ReleaseAnswer
 from .release_request import ReleaseRequest
+from .replace_document import ReplaceDocument
 from .score_answer import ScoreAnswer
 from .score_request import ScoreRequest
 from .scores import Scores
@@ -51,12 +61,14 @@ from .status_answer import StatusAnswer
 from .step_out import StepOut
 from .step_out_because import StepOutBecause
 from .suggestion_out import SuggestionOut
+from .swap_answer import SwapAnswer
 from .turn_in import TurnIn
 from .turn_in_speaker import TurnInSpeaker
 from .turn_out import TurnOut
 from .turn_out_speaker import TurnOutSpeaker
 from .turns_answer import TurnsAnswer
 from .turns_request import TurnsRequest
+from .upsert_document import UpsertDocument
 from .version_answer import VersionAnswer
 from .webhook_message import WebhookMessage
 from .webhook_request import WebhookRequest
@@ -66,6 +78,9 @@ __all__ = (
     "AgentTurnIn",
     "AgentTurnInSpeaker",
     "AnswerOut",
+    "BundleOut",
+    "BundleRequest",
+    "BundlesAnswer",
     "ButtonOut",
     "CandidateOut",
     "ChannelHealth",
@@ -83,11 +98,17 @@ __all__ = (
     "EmotionOut",
     "EmotionOutScores",
     "EntityOut",
+    "EntryIn",
+    "EntryInFacets",
+    "EntryInStatus",
     "ErrorBody",
     "ErrorFields",
     "ExplainAnswer",
     "ExplainRequest",
     "FactorOut",
+    "FaqAnswer",
+    "FaqAnswerEntriesItem",
+    "FaqChangeAnswer",
     "FeatureOut",
     "HandoffOut",
     "HandoffOutReason",
@@ -106,6 +127,7 @@ __all__ = (
     "RelatedOut",
     "ReleaseAnswer",
     "ReleaseRequest",
+    "ReplaceDocument",
     "ScoreAnswer",
     "ScoreRequest",
     "Scores",
@@ -114,12 +136,14 @@ __all__ = (
     "StepOut",
     "StepOutBecause",
     "SuggestionOut",
+    "SwapAnswer",
     "TurnIn",
     "TurnInSpeaker",
     "TurnOut",
     "TurnOutSpeaker",
     "TurnsAnswer",
     "TurnsRequest",
+    "UpsertDocument",
     "VersionAnswer",
     "WebhookMessage",
     "WebhookRequest",
