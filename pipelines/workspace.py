@@ -22,7 +22,7 @@ _CODE: dict[str, tuple[str, ...]] = {
     "prepare": ("data/*.py", "pipelines/prepare.py", "pipelines/corrections.py"),
     "train": ("models/base_encoder.py", "models/packed_e5.py", "models/network.py", "models/training.py", "models/settings.py", "models/inputs.py", "models/lexical.py",
               "models/lexical_training.py", "pipelines/train.py"),
-    "export": ("models/export.py", "models/encoder.py", "pipelines/export.py"),
+    "export": ("models/export.py", "models/fusion.py", "models/encoder.py", "pipelines/export.py"),
     "index": ("models/retrieval.py", "models/lexical.py", "models/bm25.py", "pipelines/index.py"),
     "calibrate": ("models/retrieval.py", "models/calibration.py", "models/rejection.py", "pipelines/calibrate.py"),
     "bundle": ("models/bundle.py", "models/domain.py", "pipelines/bundle.py"),
