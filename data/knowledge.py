@@ -126,7 +126,7 @@ def _rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _yaml_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         document = _YamlLoader(read_text(file)).get_single_data()
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, RecursionError) as error:  # `!!bool 是` is a KeyError
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # `!!bool 是` is a KeyError
         raise DataError(f"{file}: not valid YAML ({error}); correct the file") from error
     if not isinstance(document, list):
         raise DataError(f"{file}: got {type(document).__name__}, expected a list of entries; begin each with '- id: …'")

@@ -163,7 +163,13 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         rows = list(_json_lines(text)) if path.suffix in _LINES else yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f"KEFU_KEYS_FILE {path} cannot be read ({error.strerror}); correct the path or its rights") from error
-    except (ValueError, RecursionError, yaml.YAMLError):  # its message would quote the line, and that may hold a secret
+    except (
+        ValueError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+        yaml.YAMLError,
+    ):  # its message would quote the line, and that may hold a secret
         raise ConfigError(f"KEFU_KEYS_FILE {path} is no list of keys in YAML, or JSON Lines if so named; correct it") from None
     if not isinstance(rows, list) or not rows:
         raise ConfigError(f"KEFU_KEYS_FILE {path} holds no list of keys; see the README, 'Keys, limits and safety'")

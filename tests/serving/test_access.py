@@ -170,7 +170,7 @@ def test_key_files(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "hunter2: [", "hunter2", "- hunter2", "[]", "- {name: a, scopes: [chat], secret: 1234567890123456}", "- {hunter2: x}",
-     "- {name: a, scopes: chat, secret: chat-0123456789abcdef}", "- {name: a, scopes: [chat]}", "- !!python/object:hunter2 {}"],
+     "- {name: a, scopes: chat, secret: chat-0123456789abcdef}", "- {name: a, scopes: [chat]}", "- !!python/object:hunter2 {}", "- !!int ", "- !!bool hunter2"],
 )  # fmt: skip
 def test_bad_key_files_are_refused_without_a_word_of_them(text: str, tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
