@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK = True
 export MLFLOW_DISABLE_TELEMETRY = true
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train serve test behaviour lint format types bench bench-load openapi clients clean
+.PHONY: help install run train serve test behaviour lint audit format types bench bench-load openapi clients clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,10 +44,16 @@ test: install ## Install and run all tests
 behaviour: install ## Play the behaviour cases against the current bundle and print which hold
 	$(BIN)/python -m tests.behaviour
 
-lint: install ## Check style and the doors between the packages
+lint: install ## Check style, the doors between the packages, and for insecure code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml data models pipelines serving
+
+audit: install ## Look up known vulnerabilities of all dependencies, where the advisory service can be reached
+	@if $(BIN)/python -c "import requests; requests.get('https://api.osv.dev', timeout=10)" 2>/dev/null; then \
+	  $(BIN)/pip-audit --vulnerability-service osv --requirement constraints.txt --no-deps --disable-pip; \
+	else echo "api.osv.dev cannot be reached: known vulnerabilities were NOT looked up"; fi
 
 format: install ## Let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

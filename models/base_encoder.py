@@ -67,11 +67,11 @@ def load_base_encoder(name: str, *, cache: Path, layers: int | None = None) -> B
     else:
         name_or_path = name
     try:
-        config = AutoConfig.from_pretrained(name_or_path)
+        config = AutoConfig.from_pretrained(name_or_path)  # the operator names it # nosec B615
         # The pooled output of BERT's next-sentence task is never used here: we pool by mean.
         options = {"add_pooling_layer": False} if config.model_type in _MODELS_WITH_POOLER else {}
-        trunk = AutoModel.from_pretrained(name_or_path, **options)
-        tokenizer: Any = AutoTokenizer.from_pretrained(name_or_path)
+        trunk = AutoModel.from_pretrained(name_or_path, **options)  # nosec B615
+        tokenizer: Any = AutoTokenizer.from_pretrained(name_or_path)  # nosec B615
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"base encoder {name!r} cannot be loaded ({error}); use {BUNDLED!r}, an existing folder, or a reachable hub id"

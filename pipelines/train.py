@@ -290,7 +290,7 @@ def load_trained(folder: Path) -> tuple[CustomerServiceModel, InputFormat]:
     from transformers import AutoConfig, AutoModel
 
     shape = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-    config = AutoConfig.from_pretrained(folder / "trunk")
+    config = AutoConfig.from_pretrained(folder / "trunk")  # a local folder # nosec B615
     options = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
     rows = len(Lexicon.load(folder / "lexicon.json").idf)
     model = CustomerServiceModel(AutoModel.from_config(config, **options), **shape)

@@ -42,7 +42,7 @@ def become_bentoml(settings: Settings, host: str, version: str) -> NoReturn:
         sys.executable, "-m", "bentoml", "serve", "--quiet", "serving.service:Kefu", "--host", host, "--port", str(settings.port),
         "--working-dir", str(ROOT),
     ]  # fmt: skip
-    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted # nosec B606
 
 
 def check_port(host: str, port: int) -> None:

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 MIN_SECRET = 16  # characters
 MIN_DIFFERENT = 8  # different characters: a secret of one letter is none
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]+")  # what a bearer token may hold (RFC 6750)
+_EXAMPLE = re.compile("change.?me", re.IGNORECASE)
 _HASHED = "sha256="
 _LINES = (".jsonl", ".ndjson")
 _HOW = "make a secret with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
@@ -216,6 +217,8 @@ def _strong(secret: str, place: str) -> str:
         raise ConfigError(
             f"{place}: the secret is weak, expected {MIN_SECRET} characters or more, {MIN_DIFFERENT} different; {_HOW}"
         )
+    if _EXAMPLE.search(secret):
+        raise ConfigError(f"{place}: the secret is an example's, which everybody knows; {_HOW}")
     return secret
 
 

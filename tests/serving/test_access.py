@@ -139,7 +139,7 @@ def test_every_key_is_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "text",
     ["hunter2", "shop:chat:hunter2", "shop:chat:aaaaaaaaaaaaaaaaaaaaaaaa", "shop:hunter2hunter2hunter2:chat", f"shop:chat:{CHAT}:5:5",
-     f"shop:chat:{CHAT}:often", f"shop::{CHAT}", f":chat:{CHAT}", "shop:chat:sha256=hunter2", "shop:chat:hunter2 hunter2 hunter2",
+     f"shop:chat:{CHAT}:often", f"shop::{CHAT}", f":chat:{CHAT}", "shop:chat:sha256=hunter2", "shop:chat:hunter2 hunter2 hunter2", "shop:chat:CHANGE-ME-hunter2-0123456789",
      f"shop:chat:{CHAT},shop:score:{SCORE}", f"shop:chat:{CHAT},other:score:{CHAT}",
      f"shop:chat:{CHAT},other:score:sha256={hashlib.sha256(CHAT.encode()).hexdigest()}"],
 )  # fmt: skip
