@@ -154,9 +154,9 @@ def _recorded() -> dict[str, Any]:
 def record(url: str, key: str) -> dict[str, Any]:
     """Returns what a running service answers to the example of each operation, by the operation's name.
 
-    An operation that does not answer with 2xx (there may be nothing to go back to) keeps the example that it was given.
+    An operation that does not answer with 2xx (there may be nothing to go back to, or the key is no admin's) keeps its example.
     """
-    answers: dict[str, Any] = {}
+    answers = {operation.name: _recorded()[operation.name] for operation in OPERATIONS if operation.name in _recorded()}
     shown, real = "", ""  # the request id in the examples, and the one that it stands for
     for operation in sorted(OPERATIONS, key=lambda operation: operation.method == "DELETE"):
         if operation.answer is None:
@@ -191,6 +191,7 @@ def main(arguments: Sequence[str]) -> None:
     """Writes the document, and the examples before it if a service is named."""
     if arguments:
         _write(EXAMPLES, record(arguments[0].rstrip("/"), "".join(arguments[1:])))
+        _recorded.cache_clear()
     _write(FILE, openapi())
 
 
