@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from data.knowledge import faq_row
 from serving.audit import audit
 from serving.bundles import bundle_path
 from serving.errors import FieldError
-from serving.knowledge import Swap, change_bundle, change_knowledge, created, list_bundles, revert
+from serving.knowledge import Swap, change_bundle, change_knowledge, created, follow, list_bundles, revert
 from serving.logs import log_call
 from serving.operation import Call, Operation, Scope, json_response
 from serving.schema import Count, Id
@@ -174,7 +175,11 @@ async def show_faq(call: Call) -> Response:
     shown = call.query.get("format", "json")
     if shown not in ("json", "jsonl"):
         raise FieldError(f"format is {shown[:20]!r}, expected json or jsonl; correct or leave it out")
-    bundle = call.services.engine.brain.bundle
+    services = call.services
+    # What another worker changed a moment ago is shown too: who reads and then replaces would meet a conflict otherwise.
+    with suppress(BundleError):
+        await asyncio.to_thread(follow, services.settings, services.engine)
+    bundle = services.engine.brain.bundle
     rows = [faq_row(entry) for entry in bundle.faq.entries]
     log_call("show_faq", call.request_id, call.started, entries=len(rows))
     if shown == "jsonl":

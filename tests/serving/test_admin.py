@@ -229,6 +229,8 @@ def test_what_another_worker_published_is_the_base(make: Make, settings: Setting
     one, two = (Shop(make(settings, load_brain(settings))[0], settings.bundles) for _ in range(2))
     one.post(NEW)
     assert two.ask("你好")["model"]["bundle"] != one.ask("你好")["model"]["bundle"]
+    assert two.http.get("/admin/faq").json()["entries"][-1]["id"] == "gift"
+    one.post(NEW | {"answer": "新。"})
     assert two.post(delete=["invoice"]).json()["entries"] == 6
     assert [row["id"] for row in two.http.get("/admin/faq").json()["entries"]][-1] == "gift"
 
