@@ -11,6 +11,7 @@ from data.errors import ConfigError, KefuError
 from models.bundle import read_manifest
 from serving.access import Access
 from serving.bundles import check_files
+from serving.feedback.desk import check_target
 from serving.settings import ROOT, Settings, ip_address
 from serving.stores import check_store
 
@@ -23,6 +24,7 @@ def main() -> int:
         Access(settings).check_host(host)
         check_port(host, settings.port)
         check_store(settings)
+        check_target(settings)
         version = read_manifest(check_files(settings)).bundle_version  # workers load it, each for itself
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)

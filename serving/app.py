@@ -39,6 +39,7 @@ from serving.errors import (
     field_error,
     http_error,
 )
+from serving.feedback.desk import FeedbackDesk
 from serving.headers import cross_origin
 from serving.logs import log_call, placed
 from serving.metrics import Metrics
@@ -64,6 +65,7 @@ class Api:
         self._attempts = Attempts(settings)
         self._services: Services | None = None
         self._thread = WorkThread(limit=settings.queue, max_wait=settings.max_wait)
+        self._feedback = FeedbackDesk(settings)
         self._docs = json.dumps(openapi(), ensure_ascii=False).encode()
         self._app = Starlette(
             routes=[
@@ -85,7 +87,7 @@ class Api:
 
     def start(self, engine: Engine, metrics: Metrics, rate: RateLimit) -> None:
         """Lets requests in."""
-        self._services = Services(self._settings, engine, metrics, rate, self._thread)
+        self._services = Services(self._settings, engine, metrics, rate, self._thread, self._feedback)
 
     @property
     def waiting(self) -> int:
@@ -95,6 +97,7 @@ class Api:
     async def close(self) -> None:
         """Waits for the work under way."""
         await asyncio.to_thread(self._thread.close)
+        await self._feedback.close()
 
     def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

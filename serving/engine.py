@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -106,6 +108,28 @@ class Engine:
             history = state.turns if request.history is None else _utterances(request.history)
         for found in explaining(brain.analyzer, brain.knowledge, Request(request.text, history), state, circumstances):
             yield replace(found, passes=found.passes + passes), brain.bundle
+
+    def past_answer(self, request_id: str) -> tuple[dict[str, Any], tuple[Utterance, ...]] | None:
+        """Returns the answer (the fields of a ChatAnswer) to a call of /chat, and the turns before it as far as they are remembered.
+
+        None where no such answer is stored any more.
+
+        Raises:
+            StateError: The conversation cannot be read.
+        """
+        body = self._store.answer_to(request_id)
+        if body is None:
+            return None
+        answer: dict[str, Any] = json.loads(body)
+        remembered = self._store.get(answer["conversation_id"])
+        turns = remembered.conversation.turns
+        asked = [place for place, turn in enumerate(turns) if turn.speaker is Speaker.USER]
+        later = remembered.turn - int(answer["turn"])  # messages since; more turns, if an agent added the customer's
+        fitting = [place for place in asked if turns[place].text == answer["text"]]
+        place = asked[-1 - later] if later < len(asked) else None
+        if place not in fitting and len(fitting) == 1:
+            place = fitting[0]
+        return answer, turns[:place] if place in fitting else ()
 
     def _score_one(self, message: object, request_id: str) -> Scores | Exception:
         started, brain = time.perf_counter(), self.brain

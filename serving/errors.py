@@ -70,6 +70,14 @@ class ForbiddenError(KefuError):
         self.key = key
 
 
+class UnknownRequestError(InputError):
+    """No answer is stored under a request id."""
+
+
+class UnknownLabelError(InputError):
+    """Feedback names an intent, an emotion or an FAQ entry that the bundle does not have."""
+
+
 class TooManyRequestsError(KefuError):
     """A client sends more than its share. `retry_after` is the time in whole seconds until it may send again."""
 
@@ -110,6 +118,10 @@ class ShelfError(BundleError):
     """The folder of bundles cannot be written."""
 
 
+class FeedbackError(KefuError):
+    """The feedback store cannot be read or written."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpError:
     """What a kind of error looks like from outside.
@@ -142,9 +154,12 @@ TABLE: dict[type[KefuError], HttpError] = {
     ForbiddenError: HttpError(403, "forbidden"),
     UnknownPathError: HttpError(404, "not_found"),
     MethodError: HttpError(405, "method_not_allowed"),
+    UnknownRequestError: HttpError(404, "unknown_request"),
+    UnknownLabelError: HttpError(422, "unknown_label"),
     TooManyRequestsError: HttpError(429, "too_many_requests", retry_after=60),
     OverloadedError: HttpError(503, "overloaded", retry_after=1),
     StateError: HttpError(503, "state_unavailable", retry_after=1),
+    FeedbackError: HttpError(503, "feedback_unavailable", retry_after=5),
     BundleError: HttpError(503, "bundle_unavailable", shown=False),
     ChangeError: HttpError(422, "invalid_entries"),
     VersionConflictError: HttpError(409, "version_conflict"),

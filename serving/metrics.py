@@ -51,6 +51,10 @@ class Metrics:
         self._out_of_scope = Counter("kefu_out_of_scope", "Messages out of scope.", ["path"], registry=where)
         self._degraded = Counter("kefu_degraded", "Answers that a part was missing from.", ["part"], registry=where)
         self._replays = Counter("kefu_replays", "Retries that got the stored answer.", registry=where)
+        self._feedback = Counter(
+            "kefu_feedback", "Feedback kept; `replaced` took an earlier one's place.", ["source", "helpful", "resolved", "replaced"],
+            registry=where,
+        )  # fmt: skip
         self._reloads = Counter("kefu_bundle_reloads", "Attempts to change to another bundle.", ["result"], registry=where)
         self._intent_confidence = Histogram(
             "kefu_intent_confidence", "Confidence of the likeliest intent.", ["path"], buckets=_CONFIDENCES, registry=where
@@ -121,6 +125,11 @@ class Metrics:
     def replay(self) -> None:
         """Counts a retry."""
         self._replays.inc()
+
+    def feedback(self, source: str, helpful: bool | None, resolved: bool | None, *, replaced: bool) -> None:
+        """Counts feedback that was kept; what was not said counts as `unsaid`."""
+        said = {None: "unsaid", True: "yes", False: "no"}
+        self._feedback.labels(source, said[helpful], said[resolved], said[replaced]).inc()
 
     def reload(self, result: str) -> None:
         """Counts a reload, `ok` or `failed`."""

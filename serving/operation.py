@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from serving.engine import Engine
+from serving.feedback.desk import FeedbackDesk
 from serving.metrics import Metrics
 from serving.rate import RateLimit
 from serving.settings import Settings
@@ -35,6 +36,7 @@ class Services:
     metrics: Metrics
     rate: RateLimit
     thread: WorkThread
+    feedback: FeedbackDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Operation:
         request: What the body is checked as; None for an operation without a body.
         documented: What the document shows of the body where single parts are checked later; else the same.
         answer: What comes back; None for text or a file.
-        example: A body that is answered with 200.
+        example: A body that is answered with 200 (of /feedback, once the answer of its request id was given).
         answer_example: What comes back for it.
         cost: How many messages a body counts as in the rate limit; None for one.
     """

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from models.analyzer import MAX_CHARACTERS
+from serving.feedback.record import NO_ENTRY, Source
 
 SCHEMA_VERSION = "1.1"
 MAX_MESSAGES = 256
 MAX_HISTORY = 200
 MAX_REMEMBERED = 30  # turns, and messages, that a conversation keeps
 MAX_HISTORY_TEXT = 10_000
+_FEEDBACK = ("helpful", "resolved", "intents", "emotion", "faq_id", "answer", "comment")  # one of them at least
 RANKED = 10  # intents shown in the ranking
 
 
@@ -188,6 +191,38 @@ class DeleteAnswer(BaseModel):
 
     conversation_id: Annotated[str, Field(description="The conversation of the request.")]
     deleted: Annotated[bool, Field(description="Whether anything was stored.")]
+
+
+class FeedbackRequest(Incoming):
+    """The body of POST /feedback: the answer's request id, and at least one thing said of it. Null says nothing."""
+
+    request_id: Annotated[Id, Field(max_length=64, description="The `request_id` of the answer of /chat.")]
+    source: Annotated[Source, Field(description="Who says it; what it said of the answer before is replaced.")] = "customer"
+    helpful: Annotated[bool | None, Field(strict=True, description="Whether the answer helped.")] = None
+    resolved: Annotated[bool | None, Field(strict=True, description="Whether the customer's matter is settled.")] = None
+    intents: Annotated[
+        tuple[Id, ...] | None, Field(min_length=1, max_length=3, description="The right intents, the main one first.")
+    ] = None
+    emotion: Annotated[Id | None, Field(description="The right emotion.")] = None
+    faq_id: Annotated[Id | None, Field(description=f'The entry that answers the message; "{NO_ENTRY}" if there is none.')] = None
+    answer: Annotated[str | None, Field(max_length=5000, description="What the agent finally answered; stored masked.")] = None
+    comment: Annotated[str | None, Field(max_length=5000, description="Anything else; stored masked.")] = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(getattr(self, name) is None for name in _FEEDBACK):
+            raise PydanticCustomError("says_nothing", f"Input should have at least one of {', '.join(_FEEDBACK)}")
+        return self
+
+
+class FeedbackAnswer(BaseModel):
+    """That the feedback is on the disk."""
+
+    request_id: Annotated[str, Field(description="The answer's, as it was sent.")]
+    source: Annotated[Source, Field(description="Who said it.")]
+    replaced: Annotated[bool, Field(description="Whether it took the place of what this source said before.")]
+    created: Annotated[datetime, Field(description="When this source first said something of this answer.")]
+    updated: Annotated[datetime, Field(description="When this was written.")]
 
 
 class IntentOut(BaseModel):

@@ -15,6 +15,7 @@ from serving import logs
 from serving.app import Api
 from serving.bundles import check_files, current_stamp, load_brain, settle
 from serving.engine import Engine
+from serving.feedback.desk import prepare_feedback
 from serving.headers import SecurityHeaders
 from serving.knowledge import follow, sweep
 from serving.metrics import Metrics
@@ -63,6 +64,7 @@ class Kefu:
         sweep(settings)
         check_files(settings)
         check_store(settings)
+        prepare_feedback(settings)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def watch(self) -> None:

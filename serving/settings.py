@@ -27,6 +27,7 @@ class Settings:
         bundles: KEFU_BUNDLES, a folder of bundles with a text file `current` that holds the name of one of them.
         state: KEFU_STATE, the SQLite file of conversations.
         state_url: KEFU_STATE_URL, a Redis that keeps conversations instead; it may hold a password and is never shown.
+        feedback: KEFU_FEEDBACK, the SQLite file of feedback, or the URL of a PostgreSQL database; beside `state` if not given.
         host: KEFU_HOST, an IP address or a name that resolves to one.
         port: KEFU_PORT.
         workers: KEFU_WORKERS, processes; each takes one core and about 250 MB.
@@ -34,6 +35,7 @@ class Settings:
         body_seconds: KEFU_BODY_SECONDS, time in which a body must have arrived.
         rate: KEFU_RATE, messages a minute of a key without a limit of its own, or of an address without keys; 0 is no limit.
         state_days: KEFU_STATE_DAYS, days after its last message that a conversation is forgotten.
+        feedback_days: KEFU_FEEDBACK_DAYS, days after its last change that feedback is forgotten.
         queue: KEFU_QUEUE, pieces of work that may wait in a worker before it answers 503.
         max_wait: KEFU_MAX_WAIT, seconds that a message may be expected to wait in a worker before it answers 503.
         bundles_kept: KEFU_BUNDLES_KEPT, versions of a changed knowledge base that are kept to go back to.
@@ -50,6 +52,7 @@ class Settings:
     bundles: Path = ROOT / "artifacts" / "bundles"
     state: Path = ROOT / "artifacts" / "state.db"
     state_url: str = field(default="", repr=False)
+    feedback: str = field(default=str(ROOT / "artifacts" / "feedback.db"), repr=False)  # a URL may hold a password
     host: str = "127.0.0.1"
     port: int = 3000
     workers: int = 2
@@ -57,6 +60,7 @@ class Settings:
     body_seconds: float = 10.0
     rate: int = 0
     state_days: float = 7.0
+    feedback_days: float = 365.0
     queue: int = 256
     max_wait: float = 0.5
     bundles_kept: int = 20
@@ -77,11 +81,13 @@ class Settings:
         """
         read = _Reader(environment)
         default = cls()
+        state = read.path("KEFU_STATE", default.state) or default.state
         return cls(
             bundle=read.path("KEFU_BUNDLE", None),
             bundles=read.path("KEFU_BUNDLES", default.bundles) or default.bundles,
-            state=read.path("KEFU_STATE", default.state) or default.state,
+            state=state,
             state_url=read.url("KEFU_STATE_URL", ("redis", "rediss", "unix")),
+            feedback=read.path_or_url("KEFU_FEEDBACK", state.with_name("feedback.db")),
             host=read.text("KEFU_HOST", default.host),
             port=read.whole("KEFU_PORT", default.port, 1, 65535),
             workers=read.whole("KEFU_WORKERS", default.workers, 1, 256),
@@ -89,6 +95,7 @@ class Settings:
             body_seconds=read.number("KEFU_BODY_SECONDS", default.body_seconds, 0.1, 3600),
             rate=read.whole("KEFU_RATE", default.rate, 0, 10**9),
             state_days=read.number("KEFU_STATE_DAYS", default.state_days, 1e-5, 3650),
+            feedback_days=read.number("KEFU_FEEDBACK_DAYS", default.feedback_days, 1e-5, 36500),
             queue=read.whole("KEFU_QUEUE", default.queue, 1, 10**6),
             max_wait=read.number("KEFU_MAX_WAIT", default.max_wait, 1e-3, 3600),
             bundles_kept=read.whole("KEFU_BUNDLES_KEPT", default.bundles_kept, 1, 10**6),
@@ -104,10 +111,10 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """Returns the variables with which another process, in whatever directory, reads equal settings."""
         values = {
-            "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_STATE_URL": self.state_url,
+            "KEFU_BUNDLES": self.bundles, "KEFU_STATE": self.state, "KEFU_STATE_URL": self.state_url, "KEFU_FEEDBACK": self.feedback,
             "KEFU_HOST": self.host, "KEFU_PORT": self.port, "KEFU_WORKERS": self.workers, "KEFU_MAX_BODY": self.max_body,
             "KEFU_RATE": self.rate,
-            "KEFU_STATE_DAYS": self.state_days, "KEFU_QUEUE": self.queue, "KEFU_MAX_WAIT": self.max_wait,
+            "KEFU_STATE_DAYS": self.state_days, "KEFU_FEEDBACK_DAYS": self.feedback_days, "KEFU_QUEUE": self.queue, "KEFU_MAX_WAIT": self.max_wait,
             "KEFU_BUNDLES_KEPT": self.bundles_kept, "KEFU_RELOAD_SECONDS": self.reload_seconds,
             "KEFU_OPENING_HOURS": "on" if self.opening_hours else "off", "KEFU_LOG_LEVEL": self.log_level,
             "KEFU_KEYS": self.keys, "KEFU_KEYS_FILE": self.keys_file, "KEFU_AUDIT": self.audit, "KEFU_BUNDLE": self.bundle,
@@ -150,6 +157,10 @@ class _Reader:
                 f"{name} does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}; correct or unset it"
             )
         return value
+
+    def path_or_url(self, name: str, default: Path) -> str:
+        value = self.text(name, "")
+        return value if "://" in value else str(self.path(name, default))
 
     def whole(self, name: str, default: int, low: int, high: int) -> int:
         return self._bounded(name, default, (low, high), int, "a whole number")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from serving.operation import Operation
-from serving.operations import admin, chat, conversations, explain, rasa
+from serving.operations import admin, chat, conversations, explain, feedback, rasa
 
 OPERATIONS: tuple[Operation, ...] = (
     *chat.OPERATIONS,
     *conversations.OPERATIONS,
     *explain.OPERATIONS,
+    *feedback.OPERATIONS,
     *rasa.OPERATIONS,
     *admin.OPERATIONS,
 )

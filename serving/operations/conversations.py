@@ -43,11 +43,12 @@ async def show(call: Call) -> Response:
 
 
 async def delete(call: Call) -> Response:
-    """Deletes a conversation."""
+    """Deletes a conversation, and what was said of it."""
     name, services = _named(call), call.services
+    said = await services.feedback.forget(name)  # first: where it fails, the request can be sent again
     deleted = await services.thread.run(services.engine.desk.delete, name)
-    log_call("delete_conversation", call.request_id, call.started, conversation_id=name, deleted=deleted)
-    return json_response(DeleteAnswer(conversation_id=name, deleted=deleted).model_dump_json())
+    log_call("delete_conversation", call.request_id, call.started, conversation_id=name, deleted=deleted, feedback=said)
+    return json_response(DeleteAnswer(conversation_id=name, deleted=deleted or said > 0).model_dump_json())
 
 
 def _named(call: Call) -> str:
@@ -85,7 +86,7 @@ OPERATIONS = (
     ),
     Operation(
         "delete_conversation", "DELETE", "/conversations/{conversation_id}", Scope.CHAT,
-        "Deletes a conversation with its stored answers", delete, answer=DeleteAnswer,
+        "Deletes a conversation with its stored answers and feedback", delete, answer=DeleteAnswer,
         answer_example={"conversation_id": "c1", "deleted": True},
     ),
 )  # fmt: skip

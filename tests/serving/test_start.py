@@ -41,7 +41,8 @@ def test_defaults() -> None:
 def test_every_setting_is_read_and_passed_on() -> None:
     environment = {
         "KEFU_BUNDLE": "/b", "KEFU_BUNDLES": "/bs", "KEFU_STATE": "/s.db", "KEFU_STATE_URL": "redis://h", "KEFU_HOST": "0.0.0.0", "KEFU_PORT": "81",
-        "KEFU_WORKERS": "3", "KEFU_MAX_BODY": "4096", "KEFU_RATE": "5", "KEFU_STATE_DAYS": "1.5", "KEFU_QUEUE": "9", "KEFU_MAX_WAIT": "2",
+        "KEFU_WORKERS": "3", "KEFU_MAX_BODY": "4096", "KEFU_RATE": "5", "KEFU_STATE_DAYS": "1.5", "KEFU_FEEDBACK": "/f.db", "KEFU_FEEDBACK_DAYS": "9",
+        "KEFU_QUEUE": "9", "KEFU_MAX_WAIT": "2",
         "KEFU_RELOAD_SECONDS": "0", "KEFU_OPENING_HOURS": "on", "KEFU_LOG_LEVEL": "warning", "KEFU_KEYS": "a:b:c", "KEFU_KEYS_FILE": "/k.yaml", "KEFU_AUDIT": "/a.jsonl",
         "KEFU_BODY_SECONDS": "3", "KEFU_CORS_ORIGINS": "https://shop.example, http://localhost:5173",
         "KEFU_BUNDLES_KEPT": "3",

@@ -1,0 +1,1 @@
+"""Migrations of the feedback database, run by `serving.feedback.database`."""
