@@ -157,6 +157,8 @@ def make(brain: Brain, tmp_path: Path) -> Iterator[Make]:
     stores = []
 
     def build(settings: Settings = DEFAULT, brain: Brain = brain) -> tuple[TestClient, CollectorRegistry]:
+        if settings.feedback == DEFAULT.feedback:
+            settings = replace(settings, feedback=str(tmp_path / "feedback.db"))
         api, registry = Api(settings), CollectorRegistry()
         stores.append(open_store(replace(settings, state=tmp_path / "state.db")))
         rate = RateLimit(tmp_path / "state.db", per_minute=settings.rate)

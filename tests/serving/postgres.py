@@ -13,8 +13,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.required import absent
 from tests.serving.conftest import free_port
+from tests.serving.redis_server import require
 
 PASSWORD = "tests/only@kefu"  # the signs must be percent-encoded
 _ENCODED = "tests%2Fonly%40kefu"
@@ -64,10 +64,10 @@ def postgres() -> Iterator[PostgresServer]:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     installed = shutil.which("initdb") or (found[-1] if found else None)
     if installed is None:
-        absent("PostgreSQL is not installed (apt-get install postgresql)")
+        require("initdb", "postgresql")
     folder = Path(tempfile.mkdtemp(prefix="kefu-postgres-"))  # not pytest's: only its owner may enter that
     try:
-        server = PostgresServer(Path(installed).parent, folder)
+        server = PostgresServer(Path(str(installed)).parent, folder)
         try:
             yield server
         finally:

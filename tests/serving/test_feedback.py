@@ -115,7 +115,7 @@ def test_bodies_that_say_nothing_or_nonsense_are_refused(shop: Shop, body: dict[
 
 def test_half_a_character_is_refused(shop: Shop) -> None:
     body = json.dumps({"request_id": shop.ask("怎么查物流"), "comment": "\ud83d"})
-    response = shop.client.post("/feedback", content=body)
+    response = shop.client.post("/feedback", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400 and response.json()["error"]["type"] == "broken_text"
 
 
@@ -132,6 +132,13 @@ def test_history_that_does_not_fit_is_left_out(shop: Shop) -> None:
     shop.say(request_id, helpful=True)
     (record,) = shop.kept()
     assert (record.turn, record.text, record.history) == (1, "怎么申请退货", ())
+
+
+def test_it_goes_with_its_conversation(shop: Shop) -> None:
+    shop.say(shop.ask("怎么查物流"), helpful=True)
+    shop.say(shop.ask("怎么查物流", "c2"), helpful=True)
+    assert shop.client.delete("/conversations/c1").json()["deleted"] is True
+    assert [record.conversation_id for record in shop.kept()] == ["c2"]
 
 
 def test_a_store_that_fails_is_503_and_recovers(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
