@@ -100,7 +100,7 @@ export interface paths {
         get: operations["show_conversation"];
         put?: never;
         post?: never;
-        /** Deletes a conversation with its stored answers */
+        /** Deletes a conversation with its stored answers and feedback */
         delete: operations["delete_conversation"];
         options?: never;
         head?: never;
@@ -118,6 +118,23 @@ export interface paths {
         put?: never;
         /** Why a message is read and decided as it is: words, FAQ candidates, thresholds, the rules looked at. Changes nothing */
         post: operations["explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keeps what a customer or an agent says of an answer, for the next training */
+        post: operations["feedback"];
         delete?: never;
         options?: never;
         head?: never;
@@ -568,6 +585,66 @@ export interface components {
              * @default null
              */
             conversation_id?: string | null;
+        };
+        /**
+         * FeedbackRequest
+         * @description The body of POST /feedback: the answer's request id, and at least one thing said of it. Null says nothing.
+         */
+        FeedbackRequest: {
+            /**
+             * Request Id
+             * @description The `request_id` of the answer of /chat.
+             */
+            request_id: string;
+            /**
+             * Source
+             * @description Who says it; what it said of the answer before is replaced.
+             * @default customer
+             * @enum {string}
+             */
+            source?: "customer" | "agent";
+            /**
+             * Helpful
+             * @description Whether the answer helped.
+             * @default null
+             */
+            helpful?: boolean | null;
+            /**
+             * Resolved
+             * @description Whether the customer's matter is settled.
+             * @default null
+             */
+            resolved?: boolean | null;
+            /**
+             * Intents
+             * @description The right intents, the main one first.
+             * @default null
+             */
+            intents?: string[] | null;
+            /**
+             * Emotion
+             * @description The right emotion.
+             * @default null
+             */
+            emotion?: string | null;
+            /**
+             * Faq Id
+             * @description The entry that answers the message; "none" if there is none.
+             * @default null
+             */
+            faq_id?: string | null;
+            /**
+             * Answer
+             * @description What the agent finally answered; stored masked.
+             * @default null
+             */
+            answer?: string | null;
+            /**
+             * Comment
+             * @description Anything else; stored masked.
+             * @default null
+             */
+            comment?: string | null;
         };
         /**
          * MessageIn
@@ -1503,6 +1580,40 @@ export interface components {
             contribution: number;
         };
         /**
+         * FeedbackAnswer
+         * @description That the feedback is on the disk.
+         */
+        FeedbackAnswer: {
+            /**
+             * Request Id
+             * @description The answer's, as it was sent.
+             */
+            request_id: string;
+            /**
+             * Source
+             * @description Who said it.
+             * @enum {string}
+             */
+            source: "customer" | "agent";
+            /**
+             * Replaced
+             * @description Whether it took the place of what this source said before.
+             */
+            replaced: boolean;
+            /**
+             * Created
+             * Format: date-time
+             * @description When this source first said something of this answer.
+             */
+            created: string;
+            /**
+             * Updated
+             * Format: date-time
+             * @description When this was written.
+             */
+            updated: string;
+        };
+        /**
          * HandoffOut
          * @description Why a person takes over, and what that person should know (masked).
          */
@@ -2113,6 +2224,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2220,6 +2340,15 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2341,6 +2470,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2447,6 +2585,15 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2571,6 +2718,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2684,6 +2840,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2790,6 +2955,15 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2911,6 +3085,138 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body or a text is too long */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is compressed, or said to be something else than JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A field is missing, wrong, or out of its range */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Too many requests in this minute */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Our fault; the message names the request id for the operators */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Overloaded, or the conversation store cannot be used; try again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackAnswer"];
+                };
+            };
+            /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There are keys, and the request has none of them */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3018,6 +3324,15 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3139,6 +3454,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3231,6 +3555,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Nothing is stored under this name */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3316,6 +3649,15 @@ export interface operations {
             };
             /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3426,6 +3768,15 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Nothing is stored under this name */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -35,6 +35,10 @@ from .faq_answer import FaqAnswer
 from .faq_answer_entries_item import FaqAnswerEntriesItem
 from .faq_change_answer import FaqChangeAnswer
 from .feature_out import FeatureOut
+from .feedback_answer import FeedbackAnswer
+from .feedback_answer_source import FeedbackAnswerSource
+from .feedback_request import FeedbackRequest
+from .feedback_request_source import FeedbackRequestSource
 from .handoff_out import HandoffOut
 from .handoff_out_reason import HandoffOutReason
 from .intent_out import IntentOut
@@ -110,6 +114,10 @@ __all__ = (
     "FaqAnswerEntriesItem",
     "FaqChangeAnswer",
     "FeatureOut",
+    "FeedbackAnswer",
+    "FeedbackAnswerSource",
+    "FeedbackRequest",
+    "FeedbackRequestSource",
     "HandoffOut",
     "HandoffOutReason",
     "IntentOut",

@@ -46,6 +46,11 @@ def _parse_response(*, client: AuthenticatedClient | Client, response: httpx.Res
 
         return response_403
 
+    if response.status_code == 404:
+        response_404 = ErrorBody.from_dict(response.json())
+
+        return response_404
+
     if response.status_code == 408:
         response_408 = ErrorBody.from_dict(response.json())
 
@@ -101,7 +106,7 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
 ) -> Response[DeleteAnswer | ErrorBody]:
-    """Deletes a conversation with its stored answers
+    """Deletes a conversation with its stored answers and feedback
 
     Args:
         conversation_id (str):
@@ -130,7 +135,7 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
 ) -> DeleteAnswer | ErrorBody | None:
-    """Deletes a conversation with its stored answers
+    """Deletes a conversation with its stored answers and feedback
 
     Args:
         conversation_id (str):
@@ -154,7 +159,7 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
 ) -> Response[DeleteAnswer | ErrorBody]:
-    """Deletes a conversation with its stored answers
+    """Deletes a conversation with its stored answers and feedback
 
     Args:
         conversation_id (str):
@@ -181,7 +186,7 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
 ) -> DeleteAnswer | ErrorBody | None:
-    """Deletes a conversation with its stored answers
+    """Deletes a conversation with its stored answers and feedback
 
     Args:
         conversation_id (str):
