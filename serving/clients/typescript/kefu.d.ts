@@ -2224,15 +2224,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2340,15 +2331,6 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Nothing is stored under this name */
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2470,15 +2452,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2585,15 +2558,6 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Nothing is stored under this name */
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2718,15 +2682,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2840,15 +2795,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -2955,15 +2901,6 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Nothing is stored under this name */
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3085,15 +3022,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3208,7 +3136,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
+            /** @description What is named is not there */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3331,15 +3259,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3454,15 +3373,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3555,15 +3465,6 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Nothing is stored under this name */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
             /** @description The body did not arrive in time */
             408: {
                 headers: {
@@ -3649,15 +3550,6 @@ export interface operations {
             };
             /** @description The body is not UTF-8 JSON, or a text holds half a surrogate pair */
             400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Nothing is stored under this name */
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3768,15 +3660,6 @@ export interface operations {
             };
             /** @description The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network */
             403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
-            /** @description Nothing is stored under this name */
-            404: {
                 headers: {
                     [name: string]: unknown;
                 };
