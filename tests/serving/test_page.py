@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from models.calibration import Calibration, Thresholds
+from serving.openapi import openapi
 from tests.serving.conftest import Server, npm_package, recalibrate
 
 DESK, PHONE = {"width": 1280, "height": 860}, {"width": 360, "height": 740}
@@ -202,6 +203,17 @@ def test_thumbs_reach_feedback_and_fail_quietly(visit: Visit) -> None:
     answer.get_by_text("没有记录成功").wait_for()
     assert sent[1]["helpful"] is False
     assert answer.get_by_label("没有帮助").get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.skipif("/feedback" not in openapi()["paths"], reason="this kefu takes no feedback")
+def test_thumbs_are_kept(visit: Visit, server: Server) -> None:
+    page = visit()
+    answer = ask(page, "怎么查物流")
+    with page.expect_request("**/feedback") as sent:
+        answer.get_by_label("没有帮助").click()
+    answer.get_by_text("已记录").wait_for()
+    again = server.client.post("/feedback", json=sent.value.post_data_json)
+    assert again.status_code == 200 and again.json()["replaced"], "it was there already"
 
 
 def test_by_keyboard_alone(visit: Visit) -> None:
