@@ -19,7 +19,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-_REMEMBERED = 0.05  # share of the newest piece in the mean time of one
+_NEWEST = 0.2  # weight of the newest piece in the mean time of one: a machine that was busy for a moment is soon forgiven
 
 
 class WorkThread:
@@ -67,7 +67,7 @@ class WorkThread:
         try:
             return work()
         finally:
-            self._piece += (time.perf_counter() - started - self._piece) * (_REMEMBERED if self._piece else 1)
+            self._piece += (time.perf_counter() - started - self._piece) * (_NEWEST if self._piece else 1)
 
     def _done(self) -> None:
         self._waiting -= 1
