@@ -66,16 +66,16 @@ class Analyzer:
         emotions = softmax(encoded.emotion, self._calibration.emotion_temperature)
         return [
             self._one(text, reading, emotions[row], encoded.vector[row], top_k)
-            for row, (text, reading) in enumerate(zip(texts, self.readings(encoded), strict=True))
+            for row, (text, reading) in enumerate(zip(texts, self.readings(texts, encoded), strict=True))
         ]
 
-    def readings(self, encoded: Encoded) -> list[Reading]:
+    def readings(self, texts: Sequence[str], encoded: Encoded) -> list[Reading]:
         """Returns the calibrated probabilities of intents and of being out of scope for each pass."""
         calibration = self._calibration
-        intents = softmax(encoded.intent, calibration.intent_temperature)
+        intents = calibration.intent_probabilities(encoded.intent)
         slope, intercept = calibration.presence_scale
         presence = sigmoid(encoded.presence * slope + intercept)
-        rejected = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence)
+        rejected = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence, texts)
         return [Reading(intents[row], presence[row], float(rejected[row])) for row in range(len(rejected))]
 
     def _one(self, text: str, reading: Reading, emotions: np.ndarray, vector: np.ndarray, top_k: int) -> Analysis:

@@ -31,6 +31,7 @@ class Thresholds:
         intent_margin: Lead over the second intent below which a bare message is ambiguous.
         presence: An intent is present at or above it.
         out_of_scope: A message is out of scope at or above it.
+        certain_intent: At or above it the first intent is served though the message looks out of scope.
         anger_alert: Anger is reported at or above it.
         anger_handoff: A person takes over at or above it; it lies above the alert.
         anxiety_alert: Anxiety is reported at or above it.
@@ -43,6 +44,7 @@ class Thresholds:
     intent_margin: float = 0.05
     presence: float = 0.4
     out_of_scope: float = 0.5
+    certain_intent: float = 0.93
     anger_alert: float = 0.4
     anger_handoff: float = 0.85
     anxiety_alert: float = 0.5
@@ -55,21 +57,28 @@ class Calibration:
 
     Attributes:
         intent_temperature: Divides the ranking's logits.
+        intent_first: Slope and intercept of the logit of the first place's probability (top-label calibration): a temperature alone
+            leaves the middle too high and the ends too low.
         emotion_temperature: Divides the emotions' logits.
         presence_scale: Slope and intercept of the presence logits (Platt scaling).
         fusion: The FAQ fusion.
         rejector: The out-of-scope model.
         thresholds: See Thresholds.
-        provenance: How each threshold was chosen: target, reached, n.
+        provenance: How each threshold was chosen: target, reached, n, and the curve it was chosen on.
     """
 
     intent_temperature: float = 1.0
+    intent_first: tuple[float, float] = (1.0, 0.0)
     emotion_temperature: float = 1.0
     presence_scale: tuple[float, float] = (1.0, 0.0)
     fusion: Fusion = field(default_factory=Fusion)
     rejector: Rejector = field(default_factory=Rejector)
     thresholds: Thresholds = field(default_factory=Thresholds)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def intent_probabilities(self, logits: Floats) -> NDArray[np.float32]:
+        """Returns the calibrated ranking. Shape: (n, intents)."""
+        return calibrate_first(softmax(logits, self.intent_temperature), *self.intent_first)
 
     def save(self, path: Path) -> None:
         """Writes calibration.json."""
@@ -90,6 +99,7 @@ class Calibration:
             return cls(
                 **raw
                 | {
+                    "intent_first": tuple(raw["intent_first"]),
                     "presence_scale": tuple(raw["presence_scale"]),
                     "fusion": Fusion(tuple(raw["fusion"]["weights"]), raw["fusion"]["bias"]),
                     "rejector": Rejector.from_json(raw["rejector"]),
@@ -112,6 +122,29 @@ def softmax(logits: Floats, temperature: float = 1.0) -> NDArray[np.float32]:
 def sigmoid(logits: Floats) -> NDArray[np.float32]:
     """Returns 1 / (1 + exp(-x)), without overflow."""
     return np.asarray(1 / (1 + np.exp(-np.clip(np.asarray(logits, np.float64), -30, 30))), np.float32)
+
+
+def calibrate_first(probability: NDArray[np.float32], slope: float, intercept: float) -> NDArray[np.float32]:
+    """Returns probabilities whose first place is sigmoid(slope · logit + intercept); the others share the rest as they did.
+
+    The order never changes: the first place keeps at least what the second gets.
+
+    Args:
+        probability: Shape: (n, classes).
+        slope: 1 changes nothing, less than 1 draws both ends to the middle.
+        intercept: Added on the logit scale.
+
+    Source: Gupta and Ramdas 2022, Top-label calibration.
+    """
+    if (slope, intercept) == (1.0, 0.0) or probability.shape[-1] < 2:
+        return probability
+    wide = np.clip(np.asarray(probability, np.float64), 1e-9, 1 - 1e-9)
+    second, first = np.sort(wide, axis=-1)[:, -2:].T
+    wanted = np.asarray(sigmoid(slope * np.log(first / (1 - first)) + intercept), np.float64)
+    first_new = np.maximum(wanted, second / (1 - first + second))
+    scaled = wide * ((1 - first_new) / (1 - first))[:, None]
+    scaled[np.arange(len(wide)), wide.argmax(axis=-1)] = first_new
+    return np.asarray(scaled, np.float32)
 
 
 def fit_temperature(logits: Floats, labels: NDArray[np.int64]) -> float:
@@ -206,6 +239,46 @@ def threshold_for_precision(
     threshold = max(float((values[best - 1] + following) / 2), math.nextafter(following, 2.0))
     precision = float(hits[best - 1] / best)
     return threshold, {"target": target, "precision": precision, "coverage": best / len(order), "n": float(len(order))}
+
+
+def precision_curve(confidence: Floats, correct: NDArray[np.bool_], *, points: int = 40) -> list[dict[str, float]]:
+    """Returns what thresholds from strict to loose accept: threshold, coverage, precision and its Wilson lower bound, all in [0, 1].
+
+    Args:
+        confidence: Probability of each row. Shape: (n,).
+        correct: Whether the row, if accepted, is right. Shape: (n,).
+        points: Coverages, evenly spaced up to 1.
+    """
+    order = np.argsort(-np.asarray(confidence, np.float64), kind="stable")
+    values, hits = np.asarray(confidence, np.float64)[order], np.cumsum(correct[order])
+    counts = sorted({max(1, round(len(order) * (point + 1) / points)) for point in range(points)}) if len(order) else []
+    return [
+        {
+            "threshold": round(float(values[count - 1]), 4), "coverage": round(count / len(order), 4),
+            "precision": round(float(hits[count - 1] / count), 4), "precision_lower": round(wilson_lower(int(hits[count - 1]), count), 4),
+        }
+        for count in counts
+    ]  # fmt: skip
+
+
+def alarm_curve(confidence: Floats, positive: NDArray[np.bool_], *, points: int = 40) -> list[dict[str, float]]:
+    """Returns what thresholds from strict to loose find: threshold, recall of the positives, false alarms among the others.
+
+    Args:
+        confidence: Probability of each row. Shape: (n,).
+        positive: Whether the row should raise the alarm. Shape: (n,).
+        points: Recalls, evenly spaced up to 1.
+    """
+    values = np.asarray(confidence, np.float64)
+    found = np.sort(values[positive])[::-1]
+    places = sorted({max(1, round(len(found) * (point + 1) / points)) - 1 for point in range(points)}) if len(found) else []
+    return [
+        {
+            "threshold": round(float(found[place]), 4), "recall": round(float((values[positive] >= found[place]).mean()), 4),
+            "false_alarms": round(float((values[~positive] >= found[place]).mean()), 4) if (~positive).any() else 0.0,
+        }
+        for place in places
+    ]  # fmt: skip
 
 
 def threshold_for_recall(confidence: Floats, positive: NDArray[np.bool_], target: float) -> tuple[float, dict[str, float]]:

@@ -130,7 +130,7 @@ def explaining(
     """
     bundle, text = analyzer.bundle, check_text(request.text)
     encoded = bundle.encoder.encode([text], [request.history])
-    analysis, reading = analyzer.from_encoded([text], encoded)[0], analyzer.readings(encoded)[0]
+    analysis, reading = analyzer.from_encoded([text], encoded)[0], analyzer.readings([text], encoded)[0]
     decision, path = decide_with_path(analysis, conversation, circumstances, knowledge)
     searched = "faq" not in analysis.degraded
     found = Explanation(
@@ -194,8 +194,9 @@ def _influences(
 ) -> tuple[WordInfluence, ...]:  # fmt: skip
     """The fall of the main intent's confidence when each stretch is left out; masked words are left out as they stand."""
     encoder, shown = analyzer.bundle.encoder, analysis.text
-    shorter = [message_text(shown[:start] + shown[end:], encoder.input_format) for start, end in spans]
-    readings = analyzer.readings(encoder.encode_prepared([(message, context) for message in shorter]))
+    texts = [shown[:start] + shown[end:] for start, end in spans]
+    shorter = [message_text(text, encoder.input_format) for text in texts]
+    readings = analyzer.readings(texts, encoder.encode_prepared([(message, context) for message in shorter]))
     main = analyzer.bundle.labels.intents.index(analysis.intent.name)
     return tuple(
         WordInfluence(shown[start:end], start, end, round(analysis.intent.confidence - float(reading.intent[main]), 4))

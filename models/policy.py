@@ -34,7 +34,6 @@ from models.retrieval import FaqIndex, SearchHit
 
 OUT_OF_HOURS = "outside_opening_hours"  # reason of a decision that takes a message instead of handing over
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
-CERTAIN_INTENT = 0.93  # so sure a ranking outweighs the rejector, which turns away one real question in twenty
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
@@ -117,7 +116,8 @@ def _misses(conversation: Conversation, analysis: Analysis, decision: Decision) 
 
 def is_out_of_scope(analysis: Analysis, thresholds: Thresholds) -> bool:
     """Tells whether a message is rejected: its probability is over the threshold, and the ranking is not certain of an intent."""
-    return analysis.out_of_scope >= thresholds.out_of_scope and analysis.intent.confidence < CERTAIN_INTENT
+    # So sure a ranking outweighs the rejector, which turns away one real question in twenty.
+    return analysis.out_of_scope >= thresholds.out_of_scope and analysis.intent.confidence < thresholds.certain_intent
 
 
 class Case:
@@ -312,7 +312,7 @@ class Case:
         first, named = self.analysis.intent, sum(entity.end - entity.start for entity in self.analysis.entities)
         if self.pack.slots[opened.missing[0]].free or first.name.startswith("chitchat."):
             return False
-        elsewhere = first.confidence >= CERTAIN_INTENT and opened.intent not in (first.name, *self.analysis.intents)
+        elsewhere = first.confidence >= self.thresholds.certain_intent and opened.intent not in (first.name, *self.analysis.intents)
         return elsewhere and len(self.analysis.text) - named > _LONGEST_REPLY
 
     def is_sure_of_intent(self) -> bool:

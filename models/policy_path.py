@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from models.analysis import Analysis, Conversation, Decision
-from models.policy import CERTAIN_INTENT, RULES, Case, Circumstances, Knowledge
+from models.policy import RULES, Case, Circumstances, Knowledge
 
 Fact = str | float | bool | tuple[str, ...] | None
 
@@ -76,7 +76,7 @@ def _repeated_miss(case: Case) -> dict[str, Fact]:
 def _out_of_scope(case: Case) -> dict[str, Fact]:
     return {
         "out_of_scope": case.analysis.out_of_scope, "out_of_scope_threshold": case.thresholds.out_of_scope,
-        "intent_confidence": case.analysis.intent.confidence, "certain_intent": CERTAIN_INTENT, **_faq(case),
+        "intent_confidence": case.analysis.intent.confidence, "certain_intent": case.thresholds.certain_intent, **_faq(case),
         "faq_direct": case.thresholds.faq_direct,
     }  # fmt: skip
 

@@ -19,12 +19,13 @@ from data.knowledge import faq_entry, faq_row
 from data.normalise import for_model
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
+from models.coverage import COVERAGE, CoverageIndex
 from models.lexical import Lexicon
 
 FEATURES = (
     "cosine", "cosine_margin", "bm25", "bm25_margin", "intent_agreement",
     "support", "support_margin", "standard", "ngram", "ngram_margin", "ngram_support",
-    "presence", "out_of_scope", "certainty", "presence_max", "length",
+    "presence", "out_of_scope", "certainty", "presence_max", "length", *COVERAGE,
 )  # fmt: skip
 _SUPPORTERS = 3  # nearest questions of an entry whose mean is its support: one lucky question is less than three
 _LONG = 40  # characters from which a query counts as long
@@ -58,7 +59,7 @@ class Fusion:
         bias: The intercept.
     """
 
-    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0, *[0.0] * 11)
+    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0, *[0.0] * (len(FEATURES) - 5))
     bias: float = -37.0
 
     def probability(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -142,9 +143,9 @@ class FaqIndex:
         own = {entry.faq_id: (entry.intent, entry.questions) for entry in self.entries}
         self.calibrated = own if calibrated is None else calibrated
         self._all_calibrated = own == self.calibrated
-        self._is_calibrated = np.array(
-            [flag for entry in self.entries for flag in _calibrated_questions(entry, self.calibrated)], np.bool_
-        )
+        flags = [_calibrated_questions(entry, self.calibrated) for entry in self.entries]
+        self._is_calibrated = np.array([flag for own_flags in flags for flag in own_flags], np.bool_)
+        self._coverage = CoverageIndex(self.entries, [_kept(*pair) for pair in zip(self.entries, flags, strict=True)])
 
     @classmethod
     def fit(
@@ -222,6 +223,7 @@ class FaqIndex:
             ],
             axis=1,
         )  # fmt: skip
+        features = np.concatenate([features, self._coverage.features(text, entries)], axis=1)
         return Candidates(entries, best_question, features.astype(np.float32))
 
     def search(
@@ -311,6 +313,11 @@ def _calibrated_questions(entry: FaqEntry, calibrated: Mapping[str, tuple[str, t
     intent, questions = calibrated.get(entry.faq_id, ("", ()))
     same = entry.intent == intent and entry.question == questions[0]
     return [same and question in questions for question in entry.questions]
+
+
+def _kept(entry: FaqEntry, flags: Sequence[bool]) -> list[str]:
+    """The questions whose words may count: those that thresholds were fitted with; all of an entry that is new."""
+    return [question for question, flag in zip(entry.questions, flags, strict=True) if flag or not any(flags)]
 
 
 def _read_calibrated(path: Path) -> Questions | None:

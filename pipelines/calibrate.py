@@ -9,21 +9,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from data.errors import ConfigError
 from models.calibration import (
     Calibration,
     Thresholds,
+    alarm_curve,
     fit_temperature,
+    precision_curve,
     sigmoid,
     softmax,
     threshold_for_precision,
     threshold_for_recall,
 )  # fmt: skip
 from models.encoder import Encoded, OnnxEncoder
-from models.rejection import Rejector
+from models.rejection import BUCKETS, Rejector, pack_words, word_buckets
 from models.retrieval import Candidates, FaqIndex, Fusion, Reading
 from pipelines.config import CalibrateConfig
 from pipelines.index import open_encoder
@@ -32,11 +34,13 @@ from pipelines.tracking import Run
 from pipelines.workspace import Workspace
 
 _MIN_DEV = 50
+_FOLDS = 5
+_VECTORS, _WORDY = 100, 400  # training messages of an intent that the rejector learns from: by vector, and by words
 _OFFERED = 3  # suggestions that a customer is shown
 
 
 def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
-    """Writes calibration.json and curves.json into the folder."""
+    """Writes calibration.json into the folder."""
     prepared = load_prepared(workspace.require("prepare"))
     dev = prepared.messages["dev"]
     if len(dev) < _MIN_DEV:
@@ -48,8 +52,11 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     main = np.array([labels.intents.index(row.intents[0]) for row in dev])
     felt = np.array([bool(row.emotion) for row in dev])
     emotions = np.array([labels.emotions.index(row.emotion) for row in dev if row.emotion])
+    temperature = fit_temperature(encoded.intent, main)
+    ranking = softmax(encoded.intent, temperature)
     calibration = Calibration(
-        intent_temperature=fit_temperature(encoded.intent, main),
+        intent_temperature=temperature,
+        intent_first=_fit_first(ranking.max(axis=1).astype(np.float64), ranking.argmax(axis=1) == main),
         emotion_temperature=fit_temperature(encoded.emotion[felt], emotions),
         presence_scale=_fit_presence(encoded, dev, labels.intents),
     )
@@ -57,7 +64,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     chosen: dict[str, float] = {}
     chosen |= _intent_thresholds(calibration, encoded, dev, main, labels.intents, config, provenance)
     chosen |= _emotion_thresholds(calibration, encoded, felt, emotions, labels.emotions, config, provenance)
-    rejector, oos_threshold = _fit_rejector(encoder, encoded, prepared, labels.intents, config, provenance)
+    rejector, oos_threshold = _fit_rejector(calibration, encoder, encoded, prepared, labels.intents, config, provenance)
     calibration = replace(calibration, rejector=rejector)  # the fusion asks how likely a query is out of scope
     fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
     chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
@@ -65,17 +72,18 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     calibration.save(folder / "calibration.json")
     tracker.metrics({f"threshold_{name}": value for name, value in chosen.items()})
     tracker.metrics({"intent_temperature": calibration.intent_temperature, "emotion_temperature": calibration.emotion_temperature})
-    tracker.table("thresholds", [{"threshold": name, "value": value, **provenance.get(name, {})} for name, value in chosen.items()])
+    facts = {name: _numbers(provenance.get(name, {})) for name in chosen}
+    tracker.table("thresholds", [{"threshold": name, "value": value, **facts[name]} for name, value in chosen.items()])
     return {"thresholds": chosen, "provenance": provenance}
 
 
 def faq_candidates(calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]) -> list[Candidates]:
     """Returns the candidates of each query, as serving would see them."""
     encoded = encoder.encode([query.text for query in queries])
-    intents = softmax(encoded.intent, calibration.intent_temperature)
+    intents = calibration.intent_probabilities(encoded.intent)
     slope, intercept = calibration.presence_scale
     presence = sigmoid(encoded.presence * slope + intercept)
-    outside = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence)
+    outside = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence, [query.text for query in queries])
     return [
         faq.candidates(query.text, encoded.vector[row], Reading(intents[row], presence[row], float(outside[row])))
         for row, query in enumerate(queries)
@@ -85,6 +93,24 @@ def faq_candidates(calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex
 def is_right(faq: FaqIndex, query: FaqQuery, entries: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tells for each candidate entry whether it answers the query. Shape: (n,)."""
     return np.array([faq.entries[index].faq_id == query.faq_id for index in entries], np.bool_)
+
+
+def _numbers(facts: dict[str, Any]) -> dict[str, Any]:
+    """Without the curves, which are no cell of a table."""
+    return {name: value for name, value in facts.items() if not isinstance(value, list | dict)}
+
+
+def _fit_first(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and intercept of the first place's logit, from whether it was right. Source: Gupta and Ramdas 2022; Platt 1999."""
+    if right.all() or not right.any():
+        return 1.0, 0.0
+    model = LogisticRegression(C=1e4).fit(_logit(confidence).reshape(-1, 1), right)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def _logit(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    clipped = np.clip(np.asarray(probability, np.float64), 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def _fit_presence(encoded: Encoded, dev: Sequence[Message], intents: Sequence[str]) -> tuple[float, float]:
@@ -98,9 +124,10 @@ def _intent_thresholds(
     calibration: Calibration, encoded: Encoded, dev: Sequence[Message], main: NDArray[np.int64], intents: Sequence[str],
     config: CalibrateConfig, provenance: dict[str, Any],
 ) -> dict[str, float]:  # fmt: skip
-    probability = softmax(encoded.intent, calibration.intent_temperature)
+    probability = calibration.intent_probabilities(encoded.intent)
     right = probability.argmax(1) == main
     threshold, provenance["intent"] = threshold_for_precision(probability.max(1), right, config.intent_precision)
+    provenance["intent"]["curve"] = precision_curve(probability.max(1), right)
     ordered = np.sort(probability, axis=1)
     margin, provenance["intent_margin"] = threshold_for_precision(ordered[:, -1] - ordered[:, -2], right, config.intent_precision)
     slope, intercept = calibration.presence_scale
@@ -127,6 +154,8 @@ def _emotion_thresholds(
     alert, provenance["anger_alert"] = threshold_for_recall(angry, is_angry, config.anger_recall)
     handoff, provenance["anger_handoff"] = threshold_for_precision(angry, is_angry, config.anger_handoff_precision)
     anxiety, provenance["anxiety_alert"] = threshold_for_recall(anxious, is_anxious, config.anxiety_recall)
+    provenance["anger_alert"]["curve"] = provenance["anger_handoff"]["curve"] = alarm_curve(angry, is_angry)
+    provenance["anxiety_alert"]["curve"] = alarm_curve(anxious, is_anxious)
     # A person takes over only above the alert, however precise the model is lower down.
     return {"anger_alert": alert, "anger_handoff": max(handoff, alert + 1e-6), "anxiety_alert": anxiety}
 
@@ -141,10 +170,10 @@ def _fit_fusion(
         return Fusion(), {}
     found = faq_candidates(calibration, encoder, faq, queries)
     right = [is_right(faq, query, candidates.entries) for query, candidates in zip(queries, found, strict=True)]
-    folds = np.random.default_rng(config.seed).integers(0, 5, len(queries))
+    folds = np.random.default_rng(config.seed).integers(0, _FOLDS, len(queries))
     best_confidence = np.zeros(len(queries))
     best_right, offered_right = np.zeros(len(queries), np.bool_), np.zeros(len(queries), np.bool_)
-    for fold in range(5):
+    for fold in range(_FOLDS):
         fusion = _fusion_of(
             [found[row] for row in np.flatnonzero(folds != fold)], [right[row] for row in np.flatnonzero(folds != fold)]
         )
@@ -153,86 +182,129 @@ def _fit_fusion(
             order = np.argsort(-confidence, kind="stable")
             best_confidence[row], best_right[row] = confidence[order[0]], right[row][order[0]]
             offered_right[row] = right[row][order[:_OFFERED]].any()
-    direct, provenance["faq_direct"] = threshold_for_precision(best_confidence, best_right, config.direct_precision)
+    # Sure of a candidate is not yet sure of the best of many: the same scaling is applied to the fusion that is kept.
+    slope, intercept = _fit_first(best_confidence, best_right)
+    best_confidence = sigmoid(slope * _logit(best_confidence) + intercept).astype(np.float64)
+    direct, provenance["faq_direct"] = threshold_for_precision(
+        best_confidence, best_right, config.direct_precision, z=config.precision_z
+    )
+    provenance["faq_direct"]["curve"] = precision_curve(best_confidence, best_right)
     # A suggestion is right if the entry is among those offered; only what is not answered directly is ever suggested.
     below = best_confidence < direct
     suggest, provenance["faq_suggest"] = threshold_for_precision(
-        best_confidence[below], offered_right[below], config.suggest_precision
+        best_confidence[below], offered_right[below], config.suggest_precision, z=config.precision_z
     )
-    return _fusion_of(found, right), {"faq_direct": direct, "faq_suggest": min(suggest, direct)}
+    provenance["faq_suggest"]["curve"] = precision_curve(best_confidence[below], offered_right[below])
+    whole = _fusion_of(found, right)
+    scaled = Fusion(tuple(slope * weight for weight in whole.weights), slope * whole.bias + intercept)
+    return scaled, {"faq_direct": direct, "faq_suggest": min(suggest, direct)}
 
 
 def _fusion_of(found: Sequence[Candidates], right: Sequence[NDArray[np.bool_]]) -> Fusion:
     features = np.concatenate([candidates.features for candidates in found])
     truth = np.concatenate(list(right))
     scale = features.std(0) + 1e-6
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(features / scale, truth)
+    model = LogisticRegression(C=0.3, max_iter=2000).fit(features / scale, truth)
     weights = model.coef_[0] / scale
     return Fusion(tuple(float(weight) for weight in weights), float(model.intercept_[0]))
 
 
 def _fit_rejector(
-    encoder: OnnxEncoder, encoded: Encoded, prepared: Prepared, intents: Sequence[str], config: CalibrateConfig,
-    provenance: dict[str, Any],
+    calibration: Calibration, encoder: OnnxEncoder, encoded: Encoded, prepared: Prepared, intents: Sequence[str],
+    config: CalibrateConfig, provenance: dict[str, Any],
 ) -> tuple[Rejector, dict[str, float]]:  # fmt: skip
-    sample = _sample(prepared.messages["train"], intents, config.seed)
-    vectors = [encoder.encode([row.text for row in own], [row.history for row in own]).vector for own in sample if own]
-    base = Rejector(
-        centroids=_rounded(np.concatenate([_centroids(part, config.seed) for part in vectors])),
-        direction=_direction(encoder, np.concatenate(vectors), prepared.out_of_scope["train"]),
-    )
+    base = _base_rejector(encoder, prepared, intents, config.seed)
     outside: list[OutOfScopeText] = prepared.out_of_scope["dev"]
     if len(outside) < _MIN_DEV:
         provenance["out_of_scope"] = {"n": len(outside), "note": "defaults: too few out-of-scope dev rows"}
         return base, {}
-    other = encoder.encode([row.text for row in outside])
-    features = np.concatenate([base.features(part.vector, part.intent, part.presence) for part in (encoded, other)])
-    truth = np.concatenate([np.zeros(len(encoded.vector)), np.ones(len(outside))])
+    other, other_texts = encoder.encode([row.text for row in outside]), [row.text for row in outside]
+    texts = [row.text for row in prepared.messages["dev"]]
+    inside, beyond = _rejection_features(base, encoded, texts), _rejection_features(base, other, other_texts)
+    features, truth = np.concatenate([inside, beyond]), np.concatenate([np.zeros(len(inside)), np.ones(len(beyond))])
     mean, scale = features.mean(0), features.std(0) + 1e-6
     model = LogisticRegression(C=10.0).fit((features - mean) / scale, truth)
     rejector = replace(
         base, weights=tuple(map(float, model.coef_[0])), bias=float(model.intercept_[0]), mean=tuple(map(float, mean)),
         scale=tuple(map(float, scale)),
     )  # fmt: skip
-    inside = rejector.probability(encoded.vector, encoded.intent, encoded.presence)
-    threshold = float(np.quantile(inside, config.in_scope_kept))
-    rejected = rejector.probability(other.vector, other.intent, other.presence) >= threshold
+    kept = rejector.probability(encoded.vector, encoded.intent, encoded.presence, texts)
+    threshold = float(np.quantile(kept, config.in_scope_kept))
+    outer = rejector.probability(other.vector, other.intent, other.presence, other_texts)
     provenance["out_of_scope"] = {
-        "target": config.in_scope_kept, "in_scope_kept": float((inside < threshold).mean()), "recall": float(rejected.mean()),
-        "n": len(truth),
+        "target": config.in_scope_kept, "in_scope_kept": float((kept < threshold).mean()),
+        "recall": float((outer >= threshold).mean()), "n": len(truth),
+        "curve": alarm_curve(np.concatenate([kept, outer]), truth == 1),
+        "signs": _sign_thresholds(calibration, encoded, inside, config.in_scope_kept),
     }  # fmt: skip
-    return rejector, {"out_of_scope": threshold}
+    certain = float(np.quantile(calibration.intent_probabilities(other.intent).max(axis=1), 1 - config.certain_leak))
+    provenance["certain_intent"] = {"target": config.certain_leak, "n": len(outside)}
+    return rejector, {"out_of_scope": threshold, "certain_intent": certain}
 
 
-def _sample(messages: Sequence[Message], intents: Sequence[str], seed: int, *, size: int = 60) -> list[list[Message]]:
+def _base_rejector(encoder: OnnxEncoder, prepared: Prepared, intents: Sequence[str], seed: int) -> Rejector:
+    """What the training split says of out of scope: the direction of the vectors, and the words."""
+    outside = prepared.out_of_scope["train"]
+    if len(outside) < _MIN_DEV:
+        return Rejector()
+    sample = _sample(prepared.messages["train"], intents, seed, size=_VECTORS)
+    inside = encoder.encode([row.text for row in sample], [row.history for row in sample]).vector
+    vectors = np.concatenate([inside, encoder.encode([row.text for row in outside]).vector])
+    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
+    direction = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced").fit(vectors, truth).coef_[0]
+    texts = [row.text for row in _sample(prepared.messages["train"], intents, seed, size=_WORDY)]
+    truth = np.concatenate([np.zeros(len(texts)), np.ones(len(outside))])
+    hashed = _hashed([*texts, *(row.text for row in outside)])
+    words = LogisticRegression(C=100.0, max_iter=2000, class_weight="balanced").fit(hashed, truth).coef_[0]
+    return Rejector(direction=tuple(round(float(value), 5) for value in direction), words=pack_words(words))
+
+
+def _rejection_features(rejector: Rejector, encoded: Encoded, texts: Sequence[str]) -> NDArray[np.float64]:
+    return rejector.features(encoded.vector, encoded.intent, encoded.presence, texts)
+
+
+def _sign_thresholds(
+    calibration: Calibration, encoded: Encoded, inside: NDArray[np.float64], kept: float
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Where each sign alone would keep the same share in scope: what `evaluate` compares the whole with."""
+    columns = rejection_signs(inside, calibration.intent_probabilities(encoded.intent))
+    return {name: {"threshold": float(np.quantile(values, kept))} for name, values in columns.items()}
+
+
+def rejection_signs(features: NDArray[np.float64], intents: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    """Returns each known method of rejection by itself, higher where a message looks more out of scope. Shapes: (n,).
+
+    Args:
+        features: Of `Rejector.features`. Shape: (n, 4).
+        intents: The calibrated ranking. Shape: (n, intents).
+
+    Source: Hendrycks and Gimpel 2017 (highest probability); the others as in `Rejector`.
+    """
+    presence, energy, direction, words = features.T
+    highest = intents.max(axis=1).astype(np.float64)
+    return {
+        "highest probability": -highest, "energy": -energy, "presence": -presence, "trained direction": direction,
+        "trained words": words,
+    }  # fmt: skip
+
+
+def _sample(messages: Sequence[Message], intents: Sequence[str], seed: int, *, size: int) -> list[Message]:
     """Some training messages of each intent: enough to know where it lies, and cheap to encode."""
     generator = np.random.default_rng(seed)
-    chosen = []
+    chosen: list[Message] = []
     for code in intents:
         own = [row for row in messages if row.intents[0] == code]
-        chosen.append([own[index] for index in generator.permutation(len(own))[:size]])
+        chosen += [own[index] for index in generator.permutation(len(own))[:size]]
     return chosen
 
 
-def _centroids(vectors: NDArray[np.float32], seed: int, *, clusters: int = 4) -> NDArray[np.float32]:
-    """Unit means of clusters of one intent's vectors: its ways to be said are not one heap."""
-    found = KMeans(min(clusters, len(vectors)), n_init=2, random_state=seed).fit(vectors).cluster_centers_
-    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
-
-
-def _direction(encoder: OnnxEncoder, inside: NDArray[np.float32], outside: Sequence[OutOfScopeText]) -> tuple[float, ...]:
-    """The weights of a logistic regression between training vectors within and out of scope; empty without the latter."""
-    if len(outside) < _MIN_DEV:
-        return ()
-    vectors = encoder.encode([row.text for row in outside]).vector
-    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(vectors))])
-    # Weakly regularised it ranks a little better, but turns away with certainty what merely resembles an out-of-scope row.
-    model = LogisticRegression(C=1.0, max_iter=500, class_weight="balanced").fit(np.concatenate([inside, vectors]), truth)
-    return tuple(round(float(value), 5) for value in model.coef_[0])
-
-
-def _rounded(rows: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(round(float(value), 5) for value in row) for row in rows)
+def _hashed(texts: Sequence[str]) -> csr_matrix:
+    """N-grams of each text as `Rejector` weighs them. Shape: (n, BUCKETS)."""
+    places = [word_buckets(text) for text in texts]
+    counts = [len(own) for own in places]
+    values = np.concatenate([np.full(count, 1 / np.sqrt(max(1, count))) for count in counts])
+    rows = np.repeat(np.arange(len(texts)), counts)
+    return csr_matrix((values, (rows, np.concatenate(places))), shape=(len(texts), BUCKETS))
 
 
 def _repeat_threshold(faq: FaqIndex, provenance: dict[str, Any]) -> float:

@@ -121,6 +121,12 @@ class CalibrateConfig(_Config):
     anger_handoff_precision: float = Field(default=0.8, ge=0, le=1)
     anxiety_recall: float = Field(default=0.8, ge=0, le=1)
     in_scope_kept: float = Field(default=0.95, ge=0, le=1)
+    certain_leak: float = Field(
+        default=0.02, ge=0, le=1, description="Share of out-of-scope messages whose intent is so sure that they are served"
+    )
+    precision_z: float = Field(
+        default=1.0, ge=0, le=3, description="FAQ precisions are met by the lower Wilson bound at so many standard errors"
+    )
     intent_precision: float = Field(
         0.8, ge=0, le=1, description="Precision of the ranking's first place above the intent threshold"
     )

@@ -22,6 +22,7 @@ from models.encoder import Encoded
 from models.policy import is_out_of_scope
 from models.retrieval import FaqIndex
 from pipelines import baseline, plots
+from pipelines.calibrate import rejection_signs
 from pipelines.config import EvaluateConfig
 from pipelines.metrics import accuracy, auroc, bootstrap_interval, confusion_matrix, macro_f1, per_class
 from pipelines.model_card import write_model_card
@@ -32,6 +33,7 @@ from pipelines.tracking import Run
 from pipelines.workspace import Workspace
 
 _CHALLENGE = "challenge"
+_SLICE = 40  # rows below which a slice has no calibration worth printing
 _SLICES: dict[str, Callable[[Message], bool]] = {
     "short (<= 6 characters)": lambda row: len(row.text) <= 6,
     "long (> 30 characters)": lambda row: len(row.text) > 30,
@@ -59,6 +61,23 @@ class Case:
         return [row for row in self.prepared.messages["test"] if _CHALLENGE in row.tags]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The test queries as the analyzer answers them.
+
+    Attributes:
+        encoded: Their encoding; None without queries.
+        ranked: Entries of each, best first.
+        confidence: Of the best. Shape: (n,).
+        right: Whether the best is right. Shape: (n,).
+    """
+
+    encoded: Encoded | None
+    ranked: list[list[str]]
+    confidence: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
 def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
     """Writes results.json, plots and candidate/ (the bundle with its metrics and model card) into the folder."""
     candidate = workspace.require("bundle") / "candidate"
@@ -67,14 +86,15 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     encoded = bundle.encoder.encode([row.text for row in case.messages], [row.history for row in case.messages])
     analyses = case.analyzer.from_encoded([row.text for row in case.messages], encoded)
     others = _emotion_baseline(case)
+    asked = _ask_all(case)
     results: dict[str, Any] = {
         "intent": measure_intent(case, analyses),
         "emotion": measure_emotion(case, analyses, others),
         "challenge": measure_challenge(case, others),
         "context": measure_context(case, analyses),
-        "faq": measure_faq(case),
-        "out_of_scope": measure_out_of_scope(case, analyses),
-        "calibration": measure_calibration(case, analyses),
+        "faq": measure_faq(case, asked),
+        "out_of_scope": measure_out_of_scope(case, encoded, analyses),
+        "calibration": measure_calibration(case, analyses, asked),
     }
     results["headline"] = headline(results)
     results["gates"] = check_gates(results["headline"], config.gates)
@@ -186,15 +206,14 @@ def measure_context(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     }
 
 
-def measure_faq(case: Case) -> dict[str, Any]:
+def measure_faq(case: Case, asked: Asked) -> dict[str, Any]:
     """Hit@1, MRR@10 and coverage at the target precision, over answerable queries and with unanswerable ones among them."""
     queries = case.prepared.queries["test"]
     answerable = [query for query in queries if query.faq_id is not None]
-    if not answerable:
+    if not answerable or asked.encoded is None:
         return {"n": 0}
     bundle, thresholds = case.bundle, case.bundle.calibration.thresholds
-    encoded = bundle.encoder.encode([query.text for query in queries])
-    ranked, confidence, right = _search_all(case, queries, encoded)
+    encoded, ranked, confidence, right = asked.encoded, asked.ranked, asked.confidence, asked.right
     is_answerable = np.array([query.faq_id is not None for query in queries])
     order, other_scores = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
     ids = [entry.faq_id for entry in bundle.faq.entries]
@@ -203,8 +222,9 @@ def measure_faq(case: Case) -> dict[str, Any]:
     sent = confidence >= thresholds.faq_direct
     offered = confidence >= thresholds.faq_suggest
     shown = np.array([query.faq_id in ranked[row][:3] for row, query in enumerate(queries)])
-    _draw(case, lambda folder: plots.risk_coverage(
-        [("kefu", confidence, right), ("TF-IDF", other_scores, other_right)], folder / "faq_risk_coverage.png"))  # fmt: skip
+    curves = [("kefu", confidence, right), ("TF-IDF", other_scores, other_right)]
+    answered = [("kefu, answerable ones", confidence[is_answerable], right[is_answerable])]
+    _draw(case, lambda folder: plots.risk_coverage([*curves, *answered], folder / "faq_risk_coverage.png"))
     hit, other_hit = right[is_answerable], other_right[is_answerable]
     return {
         "n": len(queries), "n_answerable": len(answerable), "entries": len(ids),
@@ -220,19 +240,32 @@ def measure_faq(case: Case) -> dict[str, Any]:
         "right_among_three_when_suggested": float(shown[offered & ~sent & is_answerable].mean()) if (offered & ~sent & is_answerable).any() else float("nan"),
         "coverage_at_95_answerable_only": _coverage_at(confidence[is_answerable], hit),
         "coverage_at_95_all": _coverage_at(confidence, right),
+        "coverage_at_95_all_of_answerable": _covered_answerable(confidence, right, is_answerable),
         "coverage_at_95_interval": _coverage_interval(case, confidence[is_answerable], hit),
         "tfidf_coverage_at_95_answerable_only": _coverage_at(other_scores[is_answerable], other_hit),
+        "per_topic": _per_topic(case, answerable, hit),
         "reference": _reference_retrieval(case, answerable, encoded.vector[is_answerable]),
     }  # fmt: skip
 
 
-def measure_out_of_scope(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
-    """Rejection at its threshold, by kind of out-of-scope text."""
+def _per_topic(case: Case, answerable: Sequence[FaqQuery], hit: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """The share of queries of each topic (the intent of the right entry) that find their entry first."""
+    intents = {entry.faq_id: entry.intent for entry in case.bundle.faq.entries}
+    topics = np.array([intents[query.faq_id or ""] for query in answerable])
+    return [
+        {"label": str(topic), "n": int((topics == topic).sum()), "recall": round(float(hit[topics == topic].mean()), 3)}
+        for topic in sorted(set(topics))
+    ]
+
+
+def measure_out_of_scope(case: Case, encoded: Encoded, analyses: Sequence[Analysis]) -> dict[str, Any]:
+    """Rejection at its threshold, by kind of out-of-scope text, beside what each of its signs would reach alone."""
     outside = case.prepared.out_of_scope["test"]
     if not outside:
         return {"n": 0}
     texts = [row.text for row in outside]
-    found = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts))
+    beyond = case.bundle.encoder.encode(texts)
+    found = case.analyzer.from_encoded(texts, beyond)
     inside_scores = np.array([analysis.out_of_scope for analysis in analyses])
     scores = np.array([analysis.out_of_scope for analysis in found])
     threshold = case.bundle.calibration.thresholds.out_of_scope
@@ -250,11 +283,32 @@ def measure_out_of_scope(case: Case, analyses: Sequence[Analysis]) -> dict[str, 
             }
             for kind in sorted(set(kinds))
         },
+        "signs": _signs_alone(case, encoded, (beyond, texts), kinds),
     }  # fmt: skip
 
 
-def measure_calibration(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
-    """ECE of intent and emotion with the band of a perfectly calibrated model, overall and by slice."""
+def _signs_alone(case: Case, inside: Encoded, outside: tuple[Encoded, list[str]], kinds: NDArray[np.str_]) -> list[dict[str, Any]]:
+    """Each known method of rejection by itself, at the threshold that keeps the same share of the dev split in scope."""
+    calibration = case.bundle.calibration
+    chosen = calibration.provenance.get("out_of_scope", {}).get("signs", {})
+
+    def signs(encoded: Encoded, texts: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        features = calibration.rejector.features(encoded.vector, encoded.intent, encoded.presence, texts)
+        return rejection_signs(features, calibration.intent_probabilities(encoded.intent))
+
+    within, beyond = signs(inside, [row.text for row in case.messages]), signs(*outside)
+    return [
+        {
+            "sign": name, "auroc": auroc(within[name], beyond[name]),
+            "in_scope_kept": float((within[name] < chosen[name]["threshold"]).mean()),
+            "recall": {str(kind): float((beyond[name][kinds == kind] >= chosen[name]["threshold"]).mean()) for kind in sorted(set(kinds))},
+        }
+        for name in within if name in chosen
+    ]  # fmt: skip
+
+
+def measure_calibration(case: Case, analyses: Sequence[Analysis], asked: Asked) -> dict[str, Any]:
+    """ECE of intent, emotion, FAQ match and out of scope with the band of a perfectly calibrated model, overall and by slice."""
     felt_case, felt = _with_emotion(case, analyses)
     top = {
         "intent": (case, [(found.intent.name, found.intent.confidence) for found in analyses], [row.intents[0] for row in case.messages]),
@@ -268,11 +322,27 @@ def measure_calibration(case: Case, analyses: Sequence[Analysis]) -> dict[str, A
         right = np.array([label for label, _ in predictions]) == np.array(truth)
         results[name] = _calibration_row(confidence, right)
         results[name]["slices"] = {
-            label: _calibration_row(confidence[rows], right[rows]) for label, rows in _slice_rows(own).items() if len(rows) >= 50
+            label: _calibration_row(confidence[rows], right[rows])
+            for label, rows in _slice_rows(own).items()
+            if len(rows) >= _SLICE
         }
         panels.append((name, confidence, right, results[name]["ece"]))
+    alone = {"faq": (asked.confidence, asked.right), "out_of_scope": _scope_truth(case, analyses)}
+    for name, (confidence, right) in alone.items():
+        if len(right):
+            results[name] = _calibration_row(confidence, right) | {"slices": {}}
+            panels.append((name, confidence, right, results[name]["ece"]))
+    _draw(case, lambda folder: plots.risk_coverage([panel[:3] for panel in panels[:2]], folder / "risk_coverage.png"))
     _draw(case, lambda folder: plots.reliability(panels, folder / "reliability.png"))
     return results
+
+
+def _scope_truth(case: Case, analyses: Sequence[Analysis]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Returns the out-of-scope probability of every test message, in scope or not, and whether it is out of scope."""
+    texts = [row.text for row in case.prepared.out_of_scope["test"]]
+    outside = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts), top_k=0) if texts else []
+    scores = np.array([analysis.out_of_scope for analysis in [*analyses, *outside]])
+    return scores, np.arange(len(scores)) >= len(analyses)
 
 
 def headline(results: dict[str, Any]) -> dict[str, float]:
@@ -409,15 +479,18 @@ def _alarm(positive: NDArray[np.bool_], alarmed: NDArray[np.bool_]) -> dict[str,
     }  # fmt: skip
 
 
-def _search_all(
-    case: Case, queries: Sequence[FaqQuery], encoded: Encoded
-) -> tuple[list[list[str]], NDArray[np.float64], NDArray[np.bool_]]:
-    """Returns (entries best first, confidence of the best, whether the best is right) of each query."""
-    found = case.analyzer.from_encoded([query.text for query in queries], encoded, top_k=10)
+def _ask_all(case: Case) -> Asked:
+    """Asks every test query once, through the analyzer that serves."""
+    queries = case.prepared.queries["test"]
+    if not queries:
+        return Asked(None, [], np.zeros(0), np.zeros(0, np.bool_))
+    texts = [query.text for query in queries]
+    encoded = case.bundle.encoder.encode(texts)
+    found = case.analyzer.from_encoded(texts, encoded, top_k=10)
     ranked = [[hit.faq_id for hit in analysis.hits] for analysis in found]
     confidence = np.array([analysis.hits[0].confidence if analysis.hits else 0.0 for analysis in found])
     right = np.array([bool(ids) and ids[0] == query.faq_id for ids, query in zip(ranked, queries, strict=True)])
-    return ranked, confidence, right
+    return Asked(encoded, ranked, confidence, right)
 
 
 def _mrr(ranked: Sequence[Sequence[str]], queries: Sequence[FaqQuery]) -> float:
@@ -430,6 +503,12 @@ def _mrr(ranked: Sequence[Sequence[str]], queries: Sequence[FaqQuery]) -> float:
 
 def _coverage_at(confidence: NDArray[np.float64], right: NDArray[np.bool_], target: float = 0.95) -> float:
     return float(threshold_for_precision(confidence, right, target)[1]["coverage"])
+
+
+def _covered_answerable(confidence: NDArray[np.float64], right: NDArray[np.bool_], answerable: NDArray[np.bool_]) -> float:
+    """The share of answerable queries answered where answers are 95 % right over all queries, unanswerable ones among them."""
+    threshold, _ = threshold_for_precision(confidence, right, 0.95)
+    return float((confidence[answerable] >= threshold).mean())
 
 
 def _coverage_interval(case: Case, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:

@@ -65,14 +65,24 @@ def reliability(panels: Sequence[tuple[str, NDArray[np.float64], NDArray[np.bool
 
 
 def risk_coverage(curves: Sequence[tuple[str, NDArray[np.float64], NDArray[np.bool_]]], path: Path) -> None:
-    """Draws precision of what is accepted over the share accepted: (name, confidence, correct) each."""
-    figure = _figure(6, 4)
-    axes = figure.subplots()
+    """Draws precision over the share accepted, and the share accepted at a precision: (name, confidence, correct) each."""
+    figure = _figure(10, 4)
+    axes, beside = figure.subplots(1, 2)
+    targets = np.arange(0.70, 0.995, 0.01)
     for name, confidence, correct in curves:
         hits = np.cumsum(correct[np.argsort(-confidence, kind="stable")])
         counts = np.arange(1, len(correct) + 1)
         axes.plot(counts / len(correct), hits / counts, label=f"{name} (n={len(correct)})")
+        reached = [max((counts[hits / counts >= target] / len(correct)).tolist(), default=0.0) for target in targets]
+        beside.plot(targets, reached, label=name)
     axes.set(xlabel="覆盖率 coverage", ylabel="精确率 precision", ylim=(0, 1.02), title="覆盖率与精确率 coverage and precision")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    beside.set(
+        xlabel="要求的精确率 precision asked for",
+        ylabel="覆盖率 coverage",
+        ylim=(0, 1.02),
+        title="给定精确率下的覆盖率 coverage at precision",
+    )
+    beside.grid(alpha=0.3)
     figure.savefig(path)

@@ -22,7 +22,7 @@ def run(config: PromoteConfig, folder: Path, workspace: Workspace, tracker: Run)
     """Publishes the evaluated bundle under artifacts/bundles and points `current` at it.
 
     Raises:
-        GateError: A gate was missed, or an intent's recall fell too far against the champion; the old one keeps serving.
+        GateError: A gate was missed, or recall on an intent or FAQ topic fell too far against the champion; the old one keeps serving.
     """
     evaluated = workspace.require("evaluate")
     results = json.loads((evaluated / "results.json").read_text(encoding="utf-8"))
@@ -69,17 +69,20 @@ def _champion_results(workspace: Workspace) -> dict[str, Any] | None:
 
 
 def _regressions(results: dict[str, Any], champion: dict[str, Any] | None, config: PromoteConfig) -> list[str]:
-    """Intents whose recall fell by more than the configured amount, on as many test rows as it takes to tell."""
+    """Intents and FAQ topics whose recall fell by more than the configured amount, on as many test rows as it takes to tell."""
     if champion is None:
         return []
-    before = {row["label"]: row for row in champion["intent"]["per_class"]}
+    pairs = [("recall on intent", results["intent"]["per_class"], champion["intent"]["per_class"])]
+    pairs.append(("FAQ Hit@1 on topic", results["faq"].get("per_topic", []), champion["faq"].get("per_topic", [])))
     problems = []
-    for row in results["intent"]["per_class"]:
-        old = before.get(row["label"])
-        if old is None or min(row["n"], old["n"]) < config.min_support:
-            continue
-        if old["recall"] - row["recall"] > config.max_recall_drop:
-            problems.append(f"recall on {row['label']} fell from {old['recall']} to {row['recall']} (n={row['n']})")
+    for what, rows, old_rows in pairs:
+        before = {row["label"]: row for row in old_rows}
+        for row in rows:
+            old = before.get(row["label"])
+            if old is None or min(row["n"], old["n"]) < config.min_support:
+                continue
+            if old["recall"] - row["recall"] > config.max_recall_drop:
+                problems.append(f"{what} {row['label']} fell from {old['recall']} to {row['recall']} (n={row['n']})")
     return problems
 
 

@@ -42,6 +42,7 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             ("FAQ MRR@10", str(faq["n_answerable"]), number(faq["mrr_at_10"]), number(faq["tfidf_mrr_at_10"])),
             ("FAQ coverage at 95 % precision", str(faq["n_answerable"]), spread(faq["coverage_at_95_answerable_only"], faq["coverage_at_95_interval"]),
              number(faq["tfidf_coverage_at_95_answerable_only"])),
+            ("FAQ coverage at 95 % precision, unanswerable ones among them", str(faq["n"]), number(faq["coverage_at_95_all_of_answerable"]), ""),
             ("FAQ answered at the threshold", str(faq["n_answerable"]), number(faq["coverage_answerable"]), ""),
             ("FAQ precision when answered (unanswerable ones among them)", str(faq["n"]), spread(faq["precision_when_answered"], faq["precision_interval"]), ""),
         ]  # fmt: skip
@@ -51,6 +52,9 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             (f"out-of-scope recall, {kind}, {outside['in_scope_kept']:.1%} in scope kept", str(part["n"]), spread(part["recall"], part["interval"]), "")
             for kind, part in outside["kinds"].items()
         ]  # fmt: skip
+        for row in outside["signs"]:
+            found = " / ".join(f"{kind} {recall:.3f}" for kind, recall in row["recall"].items())
+            rows.append((f"  by {row['sign']} alone: AUROC; recall {found}", str(outside["n"]), number(row["auroc"]), ""))
     for tag, part in results["challenge"].get("kinds", {}).items():
         rows.append(
             (

@@ -17,9 +17,12 @@ from data.errors import BundleError
 from models.calibration import (
     Calibration,
     Thresholds,
+    alarm_curve,
+    calibrate_first,
     ece_band,
     expected_calibration_error,
     fit_temperature,
+    precision_curve,
     sigmoid,
     softmax,
     threshold_for_precision,
@@ -27,7 +30,7 @@ from models.calibration import (
     wilson_interval,
     wilson_lower,
 )  # fmt: skip
-from models.rejection import Rejector
+from models.rejection import BUCKETS, Rejector, pack_words
 from models.retrieval import FEATURES, Fusion
 from tests.models.helpers import light
 
@@ -215,6 +218,41 @@ def test_the_target_share_of_the_positives_is_found(pairs: list[tuple[float, boo
     assert higher.mean() < target
 
 
+@light
+@given(st.lists(st.floats(-8, 8), min_size=2, max_size=6), st.floats(0.05, 3), st.floats(-3, 3))
+def test_calibrating_the_first_place_keeps_order_and_sum(values: list[float], slope: float, intercept: float) -> None:
+    before = softmax(np.array([values]))
+    after = calibrate_first(before, slope, intercept)
+    assert after.sum() == pytest.approx(1, abs=1e-5)
+    assert (np.diff(after[0][np.argsort(before[0], kind="stable")]) >= -1e-6).all()
+
+
+def test_the_first_place_reckoned_by_hand() -> None:
+    before = np.array([[0.8, 0.15, 0.05]], np.float32)
+    first = 1 / (1 + math.exp(-(0.5 * math.log(0.8 / 0.2) + 0.1)))
+    wanted = [first, 0.15 * (1 - first) / 0.2, 0.05 * (1 - first) / 0.2]
+    assert calibrate_first(before, 0.5, 0.1)[0].tolist() == pytest.approx(wanted, abs=1e-6)
+    assert calibrate_first(before, 1.0, 0.0) is before
+    low = calibrate_first(np.array([[0.6, 0.4]], np.float32), 1.0, -9.0)[0]
+    assert low.tolist() == pytest.approx([0.5, 0.5])  # never below the second place
+
+
+def test_curves_reckoned_by_hand() -> None:
+    confidence, correct = np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True])
+    curve = precision_curve(confidence, correct, points=4)
+    assert [row["threshold"] for row in curve] == [0.9, 0.8, 0.7, 0.6]
+    assert [row["coverage"] for row in curve] == [0.25, 0.5, 0.75, 1.0]
+    assert [row["precision"] for row in curve] == [1.0, 1.0, 0.6667, 0.75]
+    assert all(row["precision_lower"] < row["precision"] for row in curve)
+    found = alarm_curve(confidence, correct, points=3)
+    assert found == [
+        {"threshold": 0.9, "recall": 0.3333, "false_alarms": 0.0}, {"threshold": 0.8, "recall": 0.6667, "false_alarms": 0.0},
+        {"threshold": 0.6, "recall": 1.0, "false_alarms": 1.0},
+    ]  # fmt: skip
+    assert precision_curve(confidence[:0], correct[:0]) == []
+    assert alarm_curve(confidence, np.zeros(4, np.bool_)) == []
+
+
 def test_recall_and_false_alarms_reckoned_by_hand() -> None:
     confidence = np.array([0.9, 0.8, 0.7, 0.3, 0.75, 0.1])
     positive = np.array([True, True, True, True, False, False])
@@ -225,8 +263,8 @@ def test_recall_and_false_alarms_reckoned_by_hand() -> None:
 
 
 CALIBRATION = Calibration(
-    1.7, 0.6, (1.25, -0.5), Fusion(tuple(map(float, range(len(FEATURES)))), -6.0),
-    Rejector((-1.0, 0.5, 0.25, 1.0), 0.125, (1.0, 2.0, 3.0, 4.0), (0.5, 0.25, 2.0, 1.0), ((1.0, 0.0), (0.6, 0.8)), (0.5, 0.5)),
+    1.7, (0.5, 0.25), 0.6, (1.25, -0.5), Fusion(tuple(map(float, range(len(FEATURES)))), -6.0),
+    Rejector((-1.0, 0.5, 0.25, 1.0), 0.125, (1.0, 2.0, 3.0, 4.0), (0.5, 0.25, 2.0, 1.0), (0.5, 0.5), pack_words(np.ones(BUCKETS))),
     Thresholds(faq_direct=0.77, repeat=0.66), {"faq_direct": {"target": 0.95, "n": 12}},
 )  # fmt: skip
 
@@ -242,7 +280,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
     "change",
     [
         {"thresholds": {"faq_direct": 0.8, "from_the_future": 1}}, {"rejector": {}}, {"unknown": 1}, {"fusion": None},
-        {"presence_scale": None}, {"fusion": {"weights": [40.0, 20.0, 0.5, 0.5, 1.0], "bias": -37.0}},
+        {"presence_scale": None}, {"intent_first": None}, {"fusion": {"weights": [40.0, 20.0, 0.5, 0.5, 1.0], "bias": -37.0}},
         {"rejector": asdict(CALIBRATION.rejector) | {"weights": [1.0, 1.0, 1.0]}},
     ],
 )  # fmt: skip
