@@ -95,8 +95,9 @@ def test_a_words_influence_is_the_confidence_with_it_less_that_without(analyzer:
     encoder, main = analyzer.bundle.encoder, analyzer.bundle.labels.intents.index(found.analysis.intent.name)
     for word in found.words:
         assert text[word.start : word.end] == word.text
-        shorter = message_text(text[: word.start] + text[word.end :], encoder.input_format)
-        rest = analyzer.readings(encoder.encode_prepared([(shorter, "")]))[0].intent[main]
+        left = text[: word.start] + text[word.end :]
+        shorter = message_text(left, encoder.input_format)
+        rest = analyzer.readings([left], encoder.encode_prepared([(shorter, "")]))[0].intent[main]
         assert word.influence == pytest.approx(found.analysis.intent.confidence - rest, abs=1e-4)
     assert any(abs(word.influence) > 1e-3 for word in found.words)
 
