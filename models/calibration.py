@@ -138,11 +138,12 @@ def calibrate_first(probability: NDArray[np.float32], slope: float, intercept: f
     """
     if (slope, intercept) == (1.0, 0.0) or probability.shape[-1] < 2:
         return probability
-    wide = np.clip(np.asarray(probability, np.float64), 1e-9, 1 - 1e-9)
+    wide = np.maximum(np.asarray(probability, np.float64), 1e-9)
     second, first = np.sort(wide, axis=-1)[:, -2:].T
-    wanted = np.asarray(sigmoid(slope * np.log(first / (1 - first)) + intercept), np.float64)
-    first_new = np.maximum(wanted, second / (1 - first + second))
-    scaled = wide * ((1 - first_new) / (1 - first))[:, None]
+    rest = wide.sum(axis=-1) - first  # not 1 - first, which float32 rounds to nothing
+    wanted = np.asarray(sigmoid(slope * np.log(first / rest) + intercept), np.float64)
+    first_new = np.maximum(wanted, second / (rest + second))
+    scaled = wide * ((1 - first_new) / rest)[:, None]
     scaled[np.arange(len(wide)), wide.argmax(axis=-1)] = first_new
     return np.asarray(scaled, np.float32)
 
