@@ -15,8 +15,7 @@ import yaml
 from data.errors import ConfigError
 from data.types import LabelSet
 
-LABEL_FILES = ("intents.yaml", "emotions.yaml")
-FILES = (*LABEL_FILES, "priority.yaml", "policy.yaml", "slots.yaml", "scripts.yaml")
+FILES = ("intents.yaml", "emotions.yaml", "priority.yaml", "policy.yaml", "slots.yaml", "scripts.yaml")
 URGENCIES = ("low", "medium", "high", "critical")
 TIERS = ("regular", "silver", "gold", "platinum")
 # The replies that models/policy.py may need, each with the places it fills.

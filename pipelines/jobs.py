@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from models.domain import LABEL_FILES
-from pipelines.config import CONFIG_TYPES, CONFIGS, AuditConfig, config_hash, load_config
+from models.domain import load_domain
+from pipelines.config import CONFIG_TYPES, CONFIGS, AuditConfig, PrepareConfig, config_hash, load_config
 from pipelines.corrections import refuse_filled_review
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit, replace_directory
@@ -35,7 +35,7 @@ def run_step(
     config = load_config(CONFIG_TYPES[name], config_path or CONFIGS / f"{name}.yaml", list(overrides))
     values = config.model_dump(mode="json")
     upstream = [workspace.facts(step)["fingerprint"] for step in _UPSTREAM[name]]
-    mark = fingerprint(name, values, _inputs(name, config), upstream)
+    mark = fingerprint(name, values, _inputs(name, config), upstream + _labels(config))
     if workspace.is_fresh(name, mark) and not force:
         console.print(f"[dim]{name}: inputs did not change, skipped[/dim]")
         return False
@@ -94,12 +94,17 @@ def _execute(
 
 
 def _inputs(step: str, config: BaseModel) -> list[Path]:
-    """The files that a configuration names; the cache and the like are no inputs, and of the domain pack `prepare` takes the labels."""
-    paths: list[Path] = []
-    for name, value in config:
-        if isinstance(value, Path) and name != "cache":
-            paths += [value / file for file in LABEL_FILES] if (step, name) == ("prepare", "domain") else [value]
-    return paths
+    """The files that a configuration names; the cache and the like are no inputs."""
+    ignored = {"cache", "domain"} if step == "prepare" else {"cache"}
+    return [value for name, value in config if isinstance(value, Path) and name not in ignored]
+
+
+def _labels(config: BaseModel) -> list[str]:
+    """What `prepare` takes of the domain pack: with other urgencies or slots the same data are prepared, and nothing is trained anew."""
+    if not isinstance(config, PrepareConfig):
+        return []
+    labels = load_domain(config.domain).labels
+    return [*labels.intents, *labels.emotions]
 
 
 def run_audit(workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = (), force: bool = False) -> Path:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from data.types import LabelSet
+from models.domain import load_domain
 from pipelines.calibrate import rejection_signs
 from pipelines.config import BundleConfig, PrepareConfig, PromoteConfig
 from pipelines.evaluate import Case, _with_emotion
-from pipelines.jobs import _inputs
+from pipelines.jobs import _inputs, _labels
 from pipelines.prepared import Message, Prepared
 from pipelines.promote import _regressions
 
@@ -38,7 +39,10 @@ def test_rows_without_an_emotion_are_left_out_of_its_measures() -> None:
 
 def test_of_the_domain_pack_prepare_depends_on_the_labels_alone() -> None:
     config = PrepareConfig(dialogues=Path("d"), faq=Path("f"))
-    assert {path.name for path in _inputs("prepare", config)} == {"d", "f", "intents.yaml", "emotions.yaml"}
+    assert {path.name for path in _inputs("prepare", config)} == {"d", "f"}
+    labels = load_domain(Path("configs/domain")).labels
+    assert _labels(config) == [*labels.intents, *labels.emotions]
+    assert _labels(BundleConfig()) == []
     assert _inputs("bundle", BundleConfig()) == [Path("configs/domain")]
 
 
