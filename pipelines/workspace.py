@@ -24,7 +24,7 @@ _CODE: dict[str, tuple[str, ...]] = {
               "models/lexical_training.py", "pipelines/train.py"),
     "export": ("models/export.py", "models/fusion.py", "models/encoder.py", "pipelines/export.py"),
     "index": ("models/retrieval.py", "models/lexical.py", "models/bm25.py", "pipelines/index.py"),
-    "calibrate": ("models/retrieval.py", "models/calibration.py", "models/rejection.py", "pipelines/calibrate.py"),
+    "calibrate": ("models/retrieval.py", "models/coverage.py", "models/calibration.py", "models/rejection.py", "pipelines/calibrate.py"),
     "bundle": ("models/bundle.py", "models/domain.py", "pipelines/bundle.py"),
     "evaluate": ("models/*.py", "pipelines/evaluate.py", "pipelines/baseline.py", "pipelines/metrics.py"),
     "promote": ("pipelines/promote.py",),
