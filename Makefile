@@ -10,7 +10,7 @@ export BENTOML_DO_NOT_TRACK = True
 export MLFLOW_DISABLE_TELEMETRY = true
 
 .DEFAULT_GOAL := help
-.PHONY: help install run train serve test behaviour lint audit format types bench bench-load openapi clients clean
+.PHONY: help install run train serve test behaviour lint audit format types bench bench-load openapi clients faults clean
 
 help: ## Print this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ bench-load: install ## Measure /chat under load, beside a plain FastAPI app (nee
 
 clients: openapi ## Generate the Python and TypeScript clients from serving/openapi.json
 	PYTHON=$(PYTHON) serving/clients/generate.sh serving/openapi.json serving/clients
+
+faults: install ## Kill, fill, cut and flood a server with the current bundle (3 minutes), and print what came of it
+	$(BIN)/python -m serving.faults
 
 clean: ## Remove every artefact, but not the virtual environment
 	rm -rf artifacts build kefu.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
