@@ -36,6 +36,7 @@ OUT_OF_HOURS = "outside_opening_hours"  # reason of a decision that takes a mess
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
+_EARLIER_WANTS = 3  # that a summary names
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
 _LONGEST_REPLY = 8  # characters beside an order number and the like; a longer message may be about something else
 _MEMORY = 30  # messages and turns that a conversation remembers
@@ -160,8 +161,9 @@ class Case:
 
     def user_request(self) -> Decision | None:
         """The customer asks for a person. 你们招人吗 is about people too, but no customer asks for one."""
-        human = self.pack.policy.human_intent
-        wanted = human in (self.analysis.intent.name, *self.analysis.intents)
+        human, first = self.pack.policy.human_intent, self.analysis.intent
+        # A first place nobody is sure of is a message that was not understood, and no request.
+        wanted = first.confidence >= self.thresholds.intent if first.name == human else human in self.analysis.intents
         return self._hand_off("user_request") if wanted and not is_out_of_scope(self.analysis, self.thresholds) else None
 
     def policy(self) -> Decision | None:
@@ -420,7 +422,7 @@ class Case:
         """What an agent reads in five seconds: want, mood, facts, what was tried, last words."""
         moods = [past.emotion for past in self.conversation.past[-3:]] + [self.analysis.emotion.label]
         lines = [
-            "诉求:" + "、".join(self.pack.intent(code).title for code in self.analysis.intents),
+            "诉求:" + self._wants(slots),
             "情绪:" + "→".join(self.pack.emotion(mood).title for mood in moods) + f" 优先级:{self.priority.score}",
         ]
         facts = [f"{entity.entity}={entity.value}" for entity in self.analysis.entities]
@@ -433,6 +435,15 @@ class Case:
             )
         lines.append(f"原话:{self.analysis.text[:80]}")
         return "\n".join(lines)
+
+    def _wants(self, slots: OpenSlots | None) -> str:
+        """What is wanted now, the open want first, and what was wanted before it: who asks for a person seldom says again why."""
+        # The first intent of a bare order number or address says nothing beside the want that asked for it.
+        now = dict.fromkeys(self.analysis.intents if slots is None else [slots.intent, *self.analysis.intents[1:]])
+        before = dict.fromkeys(past.intent for past in reversed(self.conversation.past) if past.intent not in now)
+        earlier = [self.pack.intent(code).title for code in before if not code.startswith("chitchat.")][:_EARLIER_WANTS]
+        wants = "、".join(self.pack.intent(code).title for code in now)
+        return f"{wants}(此前:{'、'.join(earlier)})" if earlier else wants
 
     def _emotion_alert(self) -> EmotionAlert:
         emotion, thresholds = self.analysis.emotion, self.thresholds

@@ -64,7 +64,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     chosen: dict[str, float] = {}
     chosen |= _intent_thresholds(calibration, encoded, dev, main, labels.intents, config, provenance)
     chosen |= _emotion_thresholds(calibration, encoded, felt, emotions, labels.emotions, config, provenance)
-    rejector, oos_threshold = _fit_rejector(calibration, encoder, encoded, prepared, labels.intents, config, provenance)
+    rejector, oos_threshold = _fit_rejector(calibration, encoder, faq, encoded, prepared, labels.intents, config, provenance)
     calibration = replace(calibration, rejector=rejector)  # the fusion asks how likely a query is out of scope
     fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
     chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
@@ -210,10 +210,10 @@ def _fusion_of(found: Sequence[Candidates], right: Sequence[NDArray[np.bool_]]) 
 
 
 def _fit_rejector(
-    calibration: Calibration, encoder: OnnxEncoder, encoded: Encoded, prepared: Prepared, intents: Sequence[str],
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, encoded: Encoded, prepared: Prepared, intents: Sequence[str],
     config: CalibrateConfig, provenance: dict[str, Any],
 ) -> tuple[Rejector, dict[str, float]]:  # fmt: skip
-    base = _base_rejector(encoder, prepared, intents, config.seed)
+    base = _base_rejector(encoder, faq, prepared, intents, config.seed)
     outside: list[OutOfScopeText] = prepared.out_of_scope["dev"]
     if len(outside) < _MIN_DEV:
         provenance["out_of_scope"] = {"n": len(outside), "note": "defaults: too few out-of-scope dev rows"}
@@ -229,30 +229,35 @@ def _fit_rejector(
         scale=tuple(map(float, scale)),
     )  # fmt: skip
     kept = rejector.probability(encoded.vector, encoded.intent, encoded.presence, texts)
-    threshold = float(np.quantile(kept, config.in_scope_kept))
     outer = rejector.probability(other.vector, other.intent, other.presence, other_texts)
+    sure, too_sure = (calibration.intent_probabilities(part.intent).max(axis=1) for part in (encoded, other))
+    certain = float(np.quantile(too_sure, 1 - config.certain_leak))
+    # Messages of a certain intent are served in any case: the threshold need only spare the others.
+    threshold = float(np.quantile(np.where(sure >= certain, 0.0, kept), config.in_scope_kept))
     provenance["out_of_scope"] = {
-        "target": config.in_scope_kept, "in_scope_kept": float((kept < threshold).mean()),
-        "recall": float((outer >= threshold).mean()), "n": len(truth),
+        "target": config.in_scope_kept, "in_scope_kept": float(((kept < threshold) | (sure >= certain)).mean()),
+        "recall": float(((outer >= threshold) & (too_sure < certain)).mean()), "n": len(truth),
         "curve": alarm_curve(np.concatenate([kept, outer]), truth == 1),
         "signs": _sign_thresholds(calibration, encoded, inside, config.in_scope_kept),
     }  # fmt: skip
-    certain = float(np.quantile(calibration.intent_probabilities(other.intent).max(axis=1), 1 - config.certain_leak))
     provenance["certain_intent"] = {"target": config.certain_leak, "n": len(outside)}
     return rejector, {"out_of_scope": threshold, "certain_intent": certain}
 
 
-def _base_rejector(encoder: OnnxEncoder, prepared: Prepared, intents: Sequence[str], seed: int) -> Rejector:
-    """What the training split says of out of scope: the direction of the vectors, and the words."""
+def _base_rejector(encoder: OnnxEncoder, faq: FaqIndex, prepared: Prepared, intents: Sequence[str], seed: int) -> Rejector:
+    """What the training split says of out of scope: the direction of the vectors, and the words.
+
+    The questions of the knowledge base stand beside the messages within scope: they name products that no dialogue does.
+    """
     outside = prepared.out_of_scope["train"]
     if len(outside) < _MIN_DEV:
         return Rejector()
     sample = _sample(prepared.messages["train"], intents, seed, size=_VECTORS)
     inside = encoder.encode([row.text for row in sample], [row.history for row in sample]).vector
-    vectors = np.concatenate([inside, encoder.encode([row.text for row in outside]).vector])
-    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
+    vectors = np.concatenate([inside, faq.vectors, encoder.encode([row.text for row in outside]).vector])
+    truth = np.concatenate([np.zeros(len(inside) + len(faq.vectors)), np.ones(len(outside))])
     direction = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced").fit(vectors, truth).coef_[0]
-    texts = [row.text for row in _sample(prepared.messages["train"], intents, seed, size=_WORDY)]
+    texts = [*(row.text for row in _sample(prepared.messages["train"], intents, seed, size=_WORDY)), *faq.questions]
     truth = np.concatenate([np.zeros(len(texts)), np.ones(len(outside))])
     hashed = _hashed([*texts, *(row.text for row in outside)])
     words = LogisticRegression(C=100.0, max_iter=2000, class_weight="balanced").fit(hashed, truth).coef_[0]
