@@ -9,7 +9,8 @@ from pathlib import Path
 from data.errors import BundleError
 from data.normalise import NORMALISER_VERSION
 from models.analyzer import Analyzer, Request
-from models.bundle import SCHEMA_VERSION, Bundle, file_hashes, load_bundle, read_manifest
+from models.bundle import SCHEMA_VERSION, Bundle, BundleLayout, file_hashes, load_bundle, read_manifest
+from models.calibration import Calibration
 from models.policy import Knowledge
 from models.shelf import Shelf
 from serving.settings import Settings
@@ -102,4 +103,5 @@ def check_files(settings: Settings) -> Path:
         raise BundleError(f"{path}: another version of kefu made this bundle; train it again")
     if file_hashes(path) != manifest.files:
         raise BundleError(f"{path}: a file is missing, damaged, or not in manifest.json; restore the bundle or train it again")
+    Calibration.load(BundleLayout(path).calibration)  # else every worker would find that it does not fit, and start again, for ever
     return path

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.errors import KefuError
-from serving.bundles import bundle_path
+from serving.bundles import check_files
 from serving.faults.runs import RUNS, Outcome, Place, SkipRunError
 from serving.settings import Settings
 
@@ -29,7 +29,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no run is named {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
     try:
-        bundle = bundle_path(Settings.from_environment())
+        bundle = check_files(Settings.from_environment())
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import BundleError, ConfigError
+from models.bundle import file_hashes
 from models.calibration import Calibration
 from serving.bundles import bundle_path, check_files, load_brain
 from serving.errors import TooManyRequestsError
@@ -83,6 +84,19 @@ def test_damaged_files_are_found(recalibrated: Callable[[Calibration], Path]) ->
     assert check_files(Settings(bundle=path)) == path
     (path / "labels.json").write_text("{}")
     with pytest.raises(BundleError, match="damaged"):
+        check_files(Settings(bundle=path))
+
+
+def test_a_calibration_of_another_version_is_refused_before_workers_start(recalibrated: Callable[[Calibration], Path]) -> None:
+    path = recalibrated(Calibration())
+    calibration, manifest = path / "calibration.json", path / "manifest.json"
+    raw = json.loads(calibration.read_text(encoding="utf-8"))
+    raw["fusion"]["weights"].pop()
+    calibration.write_text(json.dumps(raw), encoding="utf-8")
+    known = json.loads(manifest.read_text(encoding="utf-8"))
+    known |= {"files": file_hashes(path), "seal": ""}  # whole, as another version would have written it
+    manifest.write_text(json.dumps(known), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"calibration\.json does not fit this version"):
         check_files(Settings(bundle=path))
 
 
