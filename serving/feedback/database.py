@@ -65,6 +65,20 @@ class Database:
         with self._described():
             self._upgrade()
 
+    def empty_log(self) -> None:
+        """Moves SQLite's log into its file, or what was deleted would stay readable in it; PostgreSQL looks after its own.
+
+        Raises:
+            FeedbackError: The file cannot be written.
+        """
+        if not self.is_postgresql:
+            with self._described(), self.engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction, which is in the way
+                try:
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                except sqlite3.Error as error:
+                    raise FeedbackError(_ASKED_TO) from RuntimeError(str(error))
+
     def close(self) -> None:
         """Closes the connections."""
         self.engine.dispose()
@@ -130,6 +144,7 @@ def _sqlite(path: Path) -> sa.Engine:
         connection.isolation_level = None  # transactions are begun below; Python's driver would begin none for DDL
         open_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")  # what is committed survives a power cut
+        connection.execute("PRAGMA secure_delete = ON")  # zeros over what is deleted
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

@@ -50,6 +50,10 @@ class FeedbackDesk:
         """
         return await self._thread.run(self._work, lambda store: store.forget(conversation_id))
 
+    async def withdraw(self, given: Feedback) -> None:
+        """Deletes a record, as if it had never been kept. Errors as of `keep`."""
+        await self._thread.run(self._work, lambda store: store.withdraw(given.request_id, given.source))
+
     async def close(self) -> None:
         """Waits for what is being written."""
         await asyncio.to_thread(self._thread.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
@@ -11,9 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from serving.errors import FeedbackError
 from serving.feedback.database import Database
 from serving.feedback.record import Feedback, Kept, Source
 from serving.feedback.tables import feedback as table
+
+logger = logging.getLogger(__name__)
 
 _PURGE_EVERY = 600.0  # seconds
 _KEY = ("request_id", "source")
@@ -58,9 +62,9 @@ class FeedbackStore:
         statement = insert.values(values).on_conflict_do_update(index_elements=_KEY, set_=changed)
         with self._database.transaction() as connection:
             created, updated = connection.execute(statement.returning(table.c.created, table.c.updated)).one()
-            if time.monotonic() - self._purged > _PURGE_EVERY or not self._purged:
-                self._delete_old(connection)
-        self._purged = time.monotonic()
+        if time.monotonic() - self._purged > _PURGE_EVERY or not self._purged:
+            self._purged = time.monotonic()
+            self._purge_quietly()
         return Kept(_in_utc(created), _in_utc(updated))
 
     def forget(self, conversation_id: str) -> int:
@@ -69,8 +73,15 @@ class FeedbackStore:
         Raises:
             FeedbackError: The database cannot be reached or written.
         """
-        with self._database.transaction() as connection:
-            return connection.execute(sa.delete(table).where(table.c.conversation_id == conversation_id)).rowcount
+        return self._delete(table.c.conversation_id == conversation_id)
+
+    def withdraw(self, request_id: str, source: Source) -> None:
+        """Deletes one record, as if it had never been kept.
+
+        Raises:
+            FeedbackError: The database cannot be reached or written.
+        """
+        self._delete(sa.and_(table.c.request_id == request_id, table.c.source == source))
 
     def purge(self) -> int:
         """Deletes what is too old; returns how many records there were.
@@ -78,8 +89,7 @@ class FeedbackStore:
         Raises:
             FeedbackError: The database cannot be reached or written.
         """
-        with self._database.transaction() as connection:
-            return self._delete_old(connection)
+        return self._delete(table.c.updated < self._oldest())
 
     def records(self, *, since: datetime | None = None, source: Source | None = None) -> Iterator[tuple[datetime, Feedback]]:
         """Yields the records that are not too old, each with the time of its last change; those of one request follow one another.
@@ -107,8 +117,18 @@ class FeedbackStore:
         """Closes the database."""
         self._database.close()
 
-    def _delete_old(self, connection: sa.Connection) -> int:
-        return connection.execute(sa.delete(table).where(table.c.updated < self._oldest())).rowcount
+    def _delete(self, which: sa.ColumnElement[bool]) -> int:
+        with self._database.transaction() as connection:
+            deleted = connection.execute(sa.delete(table).where(which)).rowcount
+        if deleted:
+            self._database.empty_log()
+        return deleted
+
+    def _purge_quietly(self) -> None:
+        try:
+            self.purge()
+        except FeedbackError as error:  # what was given is kept all the same
+            logger.error("old feedback could not be deleted, it is tried again: %s (%s)", error, error.__cause__)
 
     def _oldest(self) -> datetime:
         return datetime.now(UTC) - self._age

@@ -45,8 +45,9 @@ async def show(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """Deletes a conversation, and what was said of it."""
     name, services = _named(call), call.services
-    said = await services.feedback.forget(name)  # first: where it fails, the request can be sent again
     deleted = await services.thread.run(services.engine.desk.delete, name)
+    # Second: feedback that comes in between finds no answer any more. Where it fails, the request can be sent again.
+    said = await services.feedback.forget(name)
     log_call("delete_conversation", call.request_id, call.started, conversation_id=name, deleted=deleted, feedback=said)
     return json_response(DeleteAnswer(conversation_id=name, deleted=deleted or said > 0).model_dump_json())
 

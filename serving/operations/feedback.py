@@ -17,6 +17,10 @@ from serving.operation import Call, Operation, Scope, json_response
 from serving.schema import FeedbackAnswer, FeedbackRequest
 
 _HISTORY = 6  # turns before the message; training reads no more
+_UNKNOWN = (
+    "no answer with this request_id is stored: it never existed, or its conversation was deleted or forgotten; send the "
+    "`request_id` of an answer of /chat, within KEFU_STATE_DAYS"
+)
 
 
 async def feedback(call: Call) -> Response:
@@ -24,13 +28,13 @@ async def feedback(call: Call) -> Response:
     given, services = call.body, call.services
     found = await services.thread.run(services.engine.past_answer, given.request_id)
     if found is None:
-        raise UnknownRequestError(
-            "no answer with this request_id is stored: it never existed, or its conversation was deleted or forgotten; send the "
-            "`request_id` of an answer of /chat, within KEFU_STATE_DAYS"
-        )
+        raise UnknownRequestError(_UNKNOWN)
     _check_labels(given, services.engine.brain.bundle)
     record = _record(given, *found)
     kept = await services.feedback.keep(record)
+    if await services.thread.run(services.engine.past_answer, given.request_id) is None:  # its conversation was deleted meanwhile
+        await services.feedback.withdraw(record)
+        raise UnknownRequestError(_UNKNOWN)
     services.metrics.feedback(record.source, record.helpful, record.resolved, replaced=kept.replaced)
     log_call(
         "feedback", call.request_id, call.started, conversation_id=record.conversation_id, turn=record.turn, bundle=record.bundle,

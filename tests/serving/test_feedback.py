@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.feedback.record import Feedback
+from serving.feedback.desk import FeedbackDesk
+from serving.feedback.record import Feedback, Kept
 from serving.feedback.store import FeedbackStore
 from serving.logs import JsonLines
 from serving.settings import Settings
@@ -139,6 +140,22 @@ def test_it_goes_with_its_conversation(shop: Shop) -> None:
     shop.say(shop.ask("怎么查物流", "c2"), helpful=True)
     assert shop.client.delete("/conversations/c1").json()["deleted"] is True
     assert [record.conversation_id for record in shop.kept()] == ["c2"]
+
+
+def test_what_comes_while_its_conversation_is_deleted_is_not_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = shop.ask("怎么查物流")
+    shop.ask("怎么查物流", "c2")
+    real = FeedbackDesk.keep
+
+    async def keep(self: FeedbackDesk, given: Feedback) -> Kept:
+        monkeypatch.undo()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(shop.client.app), base_url="http://kefu") as other:
+            assert (await other.delete("/conversations/c1")).json()["deleted"] is True
+        return await real(self, given)
+
+    monkeypatch.setattr(FeedbackDesk, "keep", keep)
+    assert shop.say(request_id, helpful=True).status_code == 404
+    assert shop.kept() == []
 
 
 def test_a_store_that_fails_is_503_and_recovers(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,34 @@ def test_what_is_old_is_neither_read_nor_kept(kept: FeedbackStore, target: str, 
     assert kept.purge() == 0
 
 
+def test_a_busy_store_deletes_what_is_old_too(kept: FeedbackStore, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [1.0]
+    monkeypatch.setattr(store.time, "monotonic", lambda: seconds[0])
+    kept.keep(SAID)
+    with closing(Database(target)) as database, database.transaction() as connection:
+        connection.execute(sa.update(feedback).values(updated=datetime.now(UTC) - timedelta(days=31)))
+    for number in range(3):  # never ten minutes without a record
+        seconds[0] += 400.0
+        kept.keep(replace(SAID, request_id=f"n{number}"))
+    with closing(Database(target)) as database, database.transaction() as connection:
+        assert list(connection.scalars(sa.select(feedback.c.request_id).order_by("request_id"))) == ["n0", "n1", "n2"]
+
+
+def test_one_record_is_withdrawn(kept: FeedbackStore) -> None:
+    kept.keep(SAID)
+    kept.keep(replace(SAID, source="customer"))
+    kept.withdraw("r1", "customer")
+    assert said(kept) == [SAID]
+
+
+def test_what_is_deleted_is_not_left_in_the_files(tmp_path: Path) -> None:
+    with closing(FeedbackStore(str(tmp_path / "feedback.db"), days=30)) as opened:
+        opened.keep(replace(SAID, comment="GONE-" * 50))
+        opened.keep(replace(SAID, request_id="r2", conversation_id="c2"))
+        opened.forget("c1")
+        assert not any(b"GONE-" in path.read_bytes() for path in tmp_path.iterdir())
+
+
 def test_many_writers_lose_nothing(target: str) -> None:
     def write(worker: int) -> None:
         with closing(FeedbackStore(target, days=30)) as own:
