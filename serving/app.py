@@ -103,7 +103,8 @@ class Api:
         async def endpoint(request: Request) -> Response:
             started, request_id, key = time.perf_counter(), uuid4().hex, None
             try:
-                key = self._key(operation, request)
+                self._refuse_strange_page(operation, request)
+                key = self._key(operation.scope, request) if operation.scope is not None else None
                 response = await operation.run(await self._call(operation, request, request_id, started, key))
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it
@@ -119,11 +120,15 @@ class Api:
 
         return endpoint
 
-    def _key(self, operation: Operation, request: Request) -> Key | None:
-        if operation.scope is None:
-            return None
+    def _refuse_strange_page(self, operation: Operation, request: Request) -> None:
+        """A browser asks nobody before it sends a POST without a body or a content type for a page of another site, so we look."""
+        strange = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        if strange and operation.method != "GET" and request.headers.get("origin") not in self._settings.cors_origins:
+            raise ForbiddenError("a page of another site may not ask this; name its origin in KEFU_CORS_ORIGINS")
+
+    def _key(self, scope: Scope | None, request: Request) -> Key | None:
         try:
-            return self._access.check(request, operation.scope)
+            return self._access.check(request, scope)
         except UnauthorizedError:
             if self._services is not None:  # who guesses keys is slowed down by address
                 self._services.rate.check(_address(request))
@@ -187,7 +192,7 @@ class Api:
         if self._services is None:
             return Response(status_code=503)
         try:  # the numbers of a shop are not for everybody
-            self._access.check(request, None)
+            self._key(None, request)
         except KefuError as error:
             return error_response(error, uuid4().hex)
         content, media_type = await asyncio.to_thread(self._services.metrics.exposition)

@@ -116,6 +116,24 @@ def test_limits_of_keys(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [client.post("/chat", json=BODY).status_code for _ in range(3)] == [401, 401, 429]  # guessing keys
 
 
+def test_guessing_keys_at_metrics_is_counted_too(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.rate.time.time", lambda: 6012.5)
+    client, _ = make(Settings(rate=2, keys=f"shop:chat:{CHAT}"))
+    assert [client.get("/metrics", headers=bearer("guess")).status_code for _ in range(3)] == [401, 401, 429]
+    assert client.get("/metrics", headers=bearer(CHAT)).status_code == 200
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_cannot_write_unasked(make: Make, site: str) -> None:
+    # What a browser sends without a preflight: a POST without a body, or one whose body has no content type.
+    client, _ = make(Settings(cors_origins=(ORIGIN,)))
+    strange = {"Sec-Fetch-Site": site, "Origin": "https://evil.example"}
+    assert client.post("/conversations/c1/release", headers=strange).status_code == 403
+    assert client.post("/chat", content=json.dumps(BODY), headers=strange).status_code == 403
+    assert client.post("/chat", json=BODY, headers=strange | {"Origin": ORIGIN}).status_code == 200
+    assert client.post("/chat", json=BODY, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+
+
 def test_other_origins_may_call_only_if_named(make: Make) -> None:
     preflight = {
         "Origin": ORIGIN,
