@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
+import time
 from pathlib import Path
 
 import bentoml
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS = 2.0
 _PURGE_EVERY = 600.0  # seconds
+_RETRY_SECONDS = 30.0  # until a bundle that could not be loaded is tried again; each time all of it is read
 
 settings = Settings.from_environment()
 # Paths, metrics and log lines are ours, not BentoML's: its API methods give errors in three shapes of their own, its metrics
@@ -98,20 +101,22 @@ class Kefu:
 
     async def _follow(self) -> None:
         seen: tuple[Path, int, int] | None = None
-        failed = ""
+        failed, again = "", math.inf
         while True:
             await asyncio.sleep(settings.reload_seconds)
             try:
                 stamp = await asyncio.to_thread(current_stamp, settings)
-                if stamp == seen:
+                if stamp == seen and time.monotonic() < again:
                     continue
-                seen = stamp
+                seen, again = stamp, math.inf
                 changed = await asyncio.to_thread(follow, settings, self.engine)
-            except KefuError as error:  # the bundle that is loaded goes on answering
-                if failed != str(error):
-                    failed = str(error)
+            except Exception as error:  # the bundle that is loaded goes on answering
+                again = time.monotonic() + _RETRY_SECONDS  # it may have been the disk or the memory, which no new stamp tells of
+                words = str(error) or type(error).__name__
+                if failed != words:
+                    failed = words
                     self.metrics.reload("failed")
-                    logger.error("the current bundle cannot be loaded, the old one stays: %s", error)
+                    logger.error("the current bundle cannot be loaded, the old one stays: %s", words)
                 continue
             failed = ""
             if changed:
