@@ -6,6 +6,8 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -43,6 +45,7 @@ class Analyzer:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._calibration = bundle.calibration
+        self._zone = ZoneInfo(bundle.pack.policy.opening_hours["timezone"])  # 明天 is the shop's, wherever the machine stands
         intents = {info.code: info.title for info in bundle.pack.intents}
         self._titles = intents | {info.code: info.title for info in bundle.pack.emotions}
 
@@ -99,7 +102,7 @@ class Analyzer:
             text=mask_pii(text), kind=message_kind(text), language=_language(text), ranking=ranking,
             intents=tuple(codes) or (ranking[0].name,), out_of_scope=round(out_of_scope, 4),
             emotion=EmotionScore(label, self._titles[label], scores[label], scores),
-            entities=find_entities(mask_pii(text)), hits=hits, vector=vector, degraded=tuple(degraded),
+            entities=find_entities(mask_pii(text), today=datetime.now(self._zone).date()), hits=hits, vector=vector, degraded=tuple(degraded),
         )  # fmt: skip
 
     def _search(self, text: str, vector: np.ndarray, reading: Reading, degraded: list[str], top_k: int) -> tuple[SearchHit, ...]:
@@ -107,8 +110,9 @@ class Analyzer:
             return ()
         try:
             return tuple(self.bundle.faq.search(text, vector, reading, self._calibration.fusion, top_k=top_k))
-        except Exception:  # the scores are still good without the knowledge base, and say so
-            logger.exception("FAQ search failed")
+        except Exception as error:  # the scores are still good without the knowledge base, and say so
+            # Its place without its words: they may hold the customer's.
+            logger.error("FAQ search failed", exc_info=RuntimeError(type(error).__name__).with_traceback(error.__traceback__))
             degraded.append("faq")
             return ()
 

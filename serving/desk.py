@@ -13,7 +13,7 @@ from data.types import Speaker, Utterance
 from models.analysis import Conversation
 from serving.conversations import ConversationStore, Remembered
 from serving.errors import StateError
-from serving.schema import AgentTurnIn, ConversationAnswer, OpenSlotsOut, TurnOut
+from serving.schema import MAX_REMEMBERED, AgentTurnIn, ConversationAnswer, OpenSlotsOut, TurnOut
 
 _ATTEMPTS = 20  # messages of one conversation come one after another; so many conflicts mean that something is wrong
 
@@ -53,27 +53,28 @@ class Desk:
             raise InputError(
                 f"turns.{empty}.text is empty once spaces and control characters are gone; send at least one character"
             )
-        self._change(conversation_id, lambda state: replace(state, turns=(*state.turns, *said)))
-        return len(self._store.get(conversation_id).conversation.turns)
+        saved = self._change(conversation_id, lambda state: replace(state, turns=(*state.turns, *said)[-MAX_REMEMBERED:]))
+        return 0 if saved is None else len(saved.turns)  # not read again: what is saved must not end in an error, and be sent twice
 
     def release(self, conversation_id: str) -> bool:
         """Gives a conversation back to the bot; returns whether a person had it."""
-        return self._change(
+        saved = self._change(
             conversation_id,
             lambda state: replace(state, misses=0, open_slots=None, handed_off=False) if state.handed_off else None,
         )
+        return saved is not None
 
     def delete(self, conversation_id: str) -> bool:
         """Deletes a conversation and its stored answers; returns whether there was something."""
         return self._store.delete(conversation_id)
 
-    def _change(self, conversation_id: str, change: Callable[[Conversation], Conversation | None]) -> bool:
-        """Saves a changed state, over whatever other workers do; returns whether there was a change to make."""
+    def _change(self, conversation_id: str, change: Callable[[Conversation], Conversation | None]) -> Conversation | None:
+        """Saves a changed state, over whatever other workers do, and returns it; None if there was no change to make."""
         for _ in range(_ATTEMPTS):
             before = self._store.get(conversation_id)
             state = change(before.conversation)
             if state is None:
-                return False
+                return None
             if self._store.save(before, Remembered(state, before.turn, space=before.space)):
-                return True
+                return state
         raise StateError("this conversation is changed by too many requests at once; try again")

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -76,7 +77,7 @@ class Engine:
             conversation = fit_to(before, brain.bundle)
             history = conversation.turns if request.history is None else _utterances(request.history)
             analysis = brain.analyzer.analyze([Request(request.text, history)])[0]
-            decision = decide(analysis, conversation, self._circumstances(request), brain.knowledge)
+            decision = decide(analysis, conversation, self._circumstances(request, brain), brain.knowledge)
             turn = before.turn + 1
             answer = chat_answer(
                 analysis, decision, brain.bundle, conversation_id=request.conversation_id, turn=turn, request_id=request_id,
@@ -99,7 +100,8 @@ class Engine:
             InputError: The text is empty or cannot be read.
             StateError: The conversation cannot be read.
         """
-        brain, circumstances = self.brain, self._circumstances(request)
+        brain = self.brain
+        circumstances = self._circumstances(request, brain)
         if request.conversation_id is None:
             history = _utterances(request.history or ())
             state, passes = replay(brain.analyzer, brain.knowledge, history, circumstances)
@@ -136,21 +138,21 @@ class Engine:
         try:
             request = MessageIn.model_validate(message)
             analysis = brain.analyzer.analyze([Request(request.text, _utterances(request.history or ()))], top_k=0)[0]
-            decision: Decision = decide(analysis, Conversation(), self._circumstances(request), brain.knowledge)
+            decision: Decision = decide(analysis, Conversation(), self._circumstances(request, brain), brain.knowledge)
             return scores(analysis, decision, brain.bundle, request_id=request_id, latency_ms=_milliseconds(started))
         except ValidationError as error:
             return field_error(error)
         except Exception as error:  # one bad message must not cost the others their scores
             return error
 
-    def _circumstances(self, request: MessageIn) -> Circumstances:
-        customer, order = request.customer, request.order
+    def _circumstances(self, request: MessageIn, brain: Brain) -> Circumstances:
+        customer, order, now = request.customer, request.order, datetime.now(UTC)
         return Circumstances(
             customer=Customer() if customer is None else Customer(customer.tier, customer.orders),
             order=Order() if order is None else Order(order.status, order.risk),
             waiting_seconds=request.waiting_seconds,
-            now=datetime.now(UTC) if self._opening_hours else None,
-            today=datetime.now(UTC).date(),
+            now=now if self._opening_hours else None,
+            today=now.astimezone(ZoneInfo(brain.bundle.pack.policy.opening_hours["timezone"])).date(),  # the shop's
             channel=request.channel,
         )
 

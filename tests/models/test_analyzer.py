@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from data.errors import InputError, InputTooLongError
 from data.types import Speaker, Utterance
+from models import analyzer as analyzer_module
 from models.analyzer import MAX_CHARACTERS, Analyzer, Request, check_text, message_kind
 from models.bundle import Bundle
 from models.calibration import Calibration, Thresholds, sigmoid, softmax
@@ -254,3 +256,24 @@ def test_the_serving_process_loads_no_training_library(bundle_path: Path) -> Non
     assert {"onnxruntime", "tokenizers", "faiss", "numpy"} <= set(modules)
     heavy = {"torch", "transformers", "mlflow", "sklearn", "datasets", "sentence_transformers", "scipy", "pandas", "accelerate"}
     assert heavy & set(modules) == set()
+
+
+def test_tomorrow_is_the_shops_wherever_the_machine_stands(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        now = staticmethod(lambda zone: datetime(2026, 11, 11, 17, tzinfo=UTC).astimezone(zone))  # the 12th in Shanghai
+
+    monkeypatch.setattr(analyzer_module, "datetime", Clock)
+    (found,) = analyzer.analyze([Request("明天能到吗")])
+    assert [entity.value for entity in found.entities] == ["2026-11-13"]
+
+
+def test_a_search_that_fails_logs_no_word_of_the_customer(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def search(_: object, text: str, *__: object, **___: object) -> None:
+        raise KeyError(text)
+
+    monkeypatch.setattr(FaqIndex, "search", search)
+    (found,) = Analyzer(bundle).analyze([Request("我叫王小明")])
+    assert found.degraded == ("faq",) and "FAQ search failed" in caplog.text and "KeyError" in caplog.text
+    assert "王小明" not in caplog.text

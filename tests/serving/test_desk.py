@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from models.analyzer import Analyzer, Request
 from models.calibration import Calibration, Thresholds
 from serving import engine as engine_module
 from serving.bundles import Brain, load_brain
+from serving.conversations import Remembered
+from serving.errors import StateError
 from serving.schema import MAX_REMEMBERED
 from serving.settings import Settings
+from serving.stores.sqlite import SqliteConversations
 from tests.serving.conftest import Make, free_port
 
 PHONE = "13800138000"
@@ -137,6 +140,40 @@ def test_outside_opening_hours_a_message_is_taken(make: Make, angry: Brain, monk
     assert later["decision_reason"] == "outside_opening_hours" and later["handoff"]["out_of_hours"]
     hour[0] = 13
     assert say(client, "还在吗")["decision"] == "silent"
+
+
+def test_entries_are_valid_by_the_shops_day(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        now = staticmethod(lambda _: datetime(2026, 11, 11, 17, tzinfo=UTC))  # one in the morning of the 12th in Shanghai
+
+    days: list[Any] = []
+    real = engine_module.decide
+
+    def decide(*parts: Any) -> Any:
+        days.append(parts[2].today)
+        return real(*parts)
+
+    monkeypatch.setattr(engine_module, "datetime", Clock)
+    monkeypatch.setattr(engine_module, "decide", decide)
+    client, _ = make()
+    say(client, "双十一的券还能用吗")
+    client.post("/score", json={"messages": [{"text": "双十一的券还能用吗"}]})
+    assert days == [date(2026, 11, 12)] * 2
+
+
+def test_turns_that_were_saved_never_end_in_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = make()
+    real = SqliteConversations.get
+
+    def get(self: SqliteConversations, name: str) -> Remembered:
+        found = real(self, name)
+        if found.conversation.turns:
+            raise StateError("away")
+        return found
+
+    monkeypatch.setattr(SqliteConversations, "get", get)
+    added = client.post("/conversations/c1/turns", json={"turns": [{"speaker": "agent", "text": "您好"}]})
+    assert added.status_code == 200 and added.json()["remembered"] == 1  # a 503 would have it sent, and added, again
 
 
 def test_history_from_the_client_takes_the_place_of_stored_turns(make: Make) -> None:
