@@ -25,6 +25,7 @@ from models.retrieval import Reading, SearchHit
 logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 2000
+_MAX_CLEANED = 2 * MAX_CHARACTERS  # one ligature may become 18 characters, and 36,000 would keep a worker busy for seconds
 _URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _IMAGE = re.compile(r"[\[【](?:图片|照片|视频|截图)[^\]】]{0,20}[\]】]")
 _CARD = re.compile(r"[\[【](?:商品卡片|商品链接|商品|订单卡片|卡片)[^\]】]*[\]】]")
@@ -129,6 +130,10 @@ def check_text(text: object) -> str:
     if len(text) > MAX_CHARACTERS:
         raise InputTooLongError(f"text has {len(text)} characters, expected at most {MAX_CHARACTERS}; shorten or split it")
     cleaned = clean(text)
+    if len(cleaned) > _MAX_CLEANED:
+        raise InputTooLongError(
+            f"text has {len(cleaned)} characters once its ligatures are written out, expected at most {_MAX_CLEANED}; shorten or split it"
+        )
     if not cleaned:
         raise InputError("text is empty once spaces and control characters are gone; send at least one character")
     return cleaned

@@ -277,3 +277,9 @@ def test_a_search_that_fails_logs_no_word_of_the_customer(
     (found,) = Analyzer(bundle).analyze([Request("我叫王小明")])
     assert found.degraded == ("faq",) and "FAQ search failed" in caplog.text and "KeyError" in caplog.text
     assert "王小明" not in caplog.text
+
+
+def test_a_text_that_grows_while_it_is_cleaned_is_too_long() -> None:
+    with pytest.raises(InputTooLongError, match="36000"):
+        check_text("\ufdfa" * 2000)
+    assert len(check_text("\u2026" * 1000)) == 3000
