@@ -29,6 +29,8 @@ def clean(text: str) -> str:
     This form is stored and shown: Traditional characters, emoji and punctuation survive. Idempotent.
     """
     text = unicodedata.normalize("NFKC", text)
+    if text.isprintable():  # nothing of Cc, Cf or Cs is: most messages, in a fifth of the time
+        return _SPACES.sub(" ", text).strip()
     kept = (
         " " if unicodedata.category(char) == "Cc" else char
         for char in text
@@ -46,6 +48,12 @@ def for_model(text: str) -> str:
     # Lower case may bring runs (AAaa) and composed letters (H̱) about, so it comes before both.
     text = _DOTS.sub("...", unicodedata.normalize("NFKC", text.lower()))
     return _LONG_RUN.sub(lambda match: match.group(1) * 3, text)
+
+
+@functools.lru_cache(maxsize=2**16)
+def for_index(text: str) -> str:
+    """Returns `for_model` of a text of a knowledge base. It is remembered, for more than one index reads it, after each change."""
+    return for_model(text)
 
 
 def is_traditional(text: str) -> bool:

@@ -25,8 +25,24 @@ _IGNORED = frozenset("的 了 吗 呢 啊 吧 呀 哦 我 你 您 亲 , . ? ! �
 def _segmenter() -> jieba.Tokenizer:
     jieba.setLogLevel(logging.WARNING)
     tokenizer = jieba.Tokenizer()
-    tokenizer.initialize()
+    # Not its `initialize`, which reads a cache from /tmp where anybody may have put it, and takes longer with it than without.
+    tokenizer.FREQ, tokenizer.total = _dictionary(tokenizer)
+    tokenizer.initialized = True
     return tokenizer
+
+
+def _dictionary(tokenizer: jieba.Tokenizer) -> tuple[dict[str, int], int]:
+    """Returns what `jieba.Tokenizer.gen_pfdict` does: frequencies of words, 0 for beginnings of words, and their sum."""
+    with tokenizer.get_dict_file() as file:
+        parts = file.read().decode().split()  # word, frequency, part of speech
+    counts = list(map(int, parts[1::3]))
+    frequencies = dict(zip(parts[::3], counts, strict=True))
+    for word in parts[::3]:
+        for end in range(len(word) - 1, 0, -1):
+            if word[:end] in frequencies:  # then its own beginnings are there, or will be
+                break
+            frequencies[word[:end]] = 0
+    return frequencies, sum(counts)
 
 
 def words(text: str) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.normalise import for_model
+from data.normalise import for_index, for_model
 from data.types import FaqEntry
 
 # Shares of a query's characters and pairs of them, weighed by rarity, that occur in the entry, and the rarest that do not.
@@ -30,13 +30,14 @@ class CoverageIndex:
 
     def __init__(self, entries: Sequence[FaqEntry], asked: Sequence[Sequence[str]]) -> None:
         """Indexes entries, each with the questions of it that count."""
-        told = [(*own, entry.answer, *entry.steps) for entry, own in zip(entries, asked, strict=True)]
-        self._postings = [_postings(asked), _postings(told)]
+        in_questions = [_grams_of(own) for own in asked]
+        told = [own | _grams_of((entry.answer, *entry.steps)) for entry, own in zip(entries, in_questions, strict=True)]
+        self._postings = [_postings(in_questions), _postings(told)]
         self._size = len(entries)
 
     def features(self, query: str, entries: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns COVERAGE for each entry (by number), all in [0, 1]. Shape: (n, 8), float32."""
-        letters = _letters(query)[:_LONGEST]
+        letters = _letters(for_model(query))[:_LONGEST]
         columns = np.full(self._size, -1, np.int64)
         columns[entries] = np.arange(len(entries))
         found = []
@@ -60,17 +61,20 @@ class CoverageIndex:
 _NOWHERE = np.zeros(0, np.int64)
 
 
-def _postings(texts: Iterable[Iterable[str]]) -> dict[str, NDArray[np.int64]]:
+def _postings(grams: Iterable[Iterable[str]]) -> dict[str, NDArray[np.int64]]:
     owners: defaultdict[str, list[int]] = defaultdict(list)
-    for number, own in enumerate(texts):
-        grams = Counter(gram for text in own for size in _SIZES for gram in _grams(_letters(text), size))
-        for gram in grams:
+    for number, own in enumerate(grams):
+        for gram in own:
             owners[gram].append(number)
     return {gram: np.array(numbers, np.int64) for gram, numbers in owners.items()}
 
 
-def _letters(text: str) -> str:
-    return _NO_LETTER.sub("", for_model(text).lower())
+def _grams_of(texts: Iterable[str]) -> set[str]:
+    return {gram for text in texts for size in _SIZES for gram in _grams(_letters(for_index(text)), size)}
+
+
+def _letters(plain: str) -> str:
+    return _NO_LETTER.sub("", plain.lower())
 
 
 def _grams(letters: str, size: int) -> list[str]:

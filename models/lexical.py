@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,8 @@ class Lexicon:
     @classmethod
     def fit(cls, rows: Sequence[tuple[str, str]], *, min_count: int = 2) -> Lexicon:
         """Returns the lexicon of (message, context) rows: n-grams that occur in `min_count` rows or more."""
-        counts: Counter[str] = Counter()
-        for message, context in rows:
-            counts.update(set(_ngrams(message)))
-            counts.update(_CONTEXT_MARK + gram for gram in set(_ngrams(context)))
+        counts = Counter(chain.from_iterable(set(_ngrams(message)) for message, _ in rows))
+        counts.update(_CONTEXT_MARK + gram for _, context in rows if context for gram in set(_ngrams(context)))
         kept = sorted(gram for gram, count in counts.items() if count >= min_count)
         idf = np.log((1 + len(rows)) / (1 + np.array([counts[gram] for gram in kept], np.float64))) + 1
         # Rounded as `save` writes it, so that training and serving weigh alike to the last digit.

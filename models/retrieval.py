@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.errors import BundleError, DataError
 from data.knowledge import faq_entry, faq_row
-from data.normalise import for_model
+from data.normalise import for_index, for_model
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
 from models.coverage import COVERAGE, CoverageIndex
@@ -275,7 +275,7 @@ class NgramIndex:
     """Cosine of character n-grams between a query and every question: sees typos and product names that words and vectors miss."""
 
     def __init__(self, questions: Sequence[str]) -> None:
-        rows = [(for_model(question), "") for question in questions]
+        rows = [(for_index(question), "") for question in questions]
         self._lexicon = Lexicon.fit(rows, min_count=1)
         owners, ids, weights = self._lexicon.encode_all([text for text, _ in rows])
         order = np.argsort(ids, kind="stable")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import jieba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bm25 import Bm25Index, words
+from models.bm25 import Bm25Index, _segmenter, words
 from tests.models.helpers import light
 
 SENTENCES = [
@@ -79,3 +80,8 @@ def test_saved_and_loaded_it_scores_the_same(tmp_path: Path) -> None:
     assert loaded.size == len(SENTENCES)
     for query in SENTENCES:
         assert np.array_equal(loaded.scores(query), index.scores(query))
+
+
+def test_the_dictionary_is_jiebas_own() -> None:
+    tokenizer = jieba.Tokenizer()
+    assert (_segmenter().FREQ, _segmenter().total) == tokenizer.gen_pfdict(tokenizer.get_dict_file())
