@@ -19,6 +19,9 @@ from models.lexical import Lexicon
 
 OUTPUTS = ("vector", "intent", "presence", "emotion")
 
+# Its fused kernel takes five times as long as addition and normalisation apart (0.065 ms a layer, of 25 tokens).
+_DISABLED = ["SkipLayerNormFusion"]
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
@@ -51,7 +54,9 @@ class OnnxEncoder:
         # A worker with nothing to do must not spin on the core that another one needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"], disabled_optimizers=_DISABLED
+            )
         except Exception as error:  # onnxruntime raises its own undocumented types
             raise BundleError(f"{model.name} cannot be loaded by onnxruntime ({error}); export the bundle again") from error
         self._tokenizer = Tokenizer.from_file(str(tokenizer))

@@ -87,6 +87,7 @@ class Api:
 
     def start(self, engine: Engine, metrics: Metrics, rate: RateLimit) -> None:
         """Lets requests in."""
+        self._thread.on_group = metrics.batch
         self._services = Services(self._settings, engine, metrics, rate, self._thread, self._feedback)
 
     @property

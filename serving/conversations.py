@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -73,6 +74,9 @@ class ConversationStore(Protocol):
 
     def save(self, before: Remembered, after: Remembered, answer: StoredAnswer | None = None) -> bool:
         """Writes state and answer together, if the stored version is still `before.version`; returns whether it was."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Writes the saves within in one go, where that is cheaper."""
 
     def delete(self, conversation_id: str) -> bool:
         """Deletes state and answers of a conversation; returns whether there was something."""

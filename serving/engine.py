@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,8 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from data.types import Speaker, Utterance
-from models.analysis import Conversation, Customer, Decision, Order
-from models.analyzer import Request
+from models.analysis import Analysis, Conversation, Customer, Decision, Order
+from models.analyzer import Request, check_text
 from models.bundle import Bundle
 from models.explain import Explanation, explaining, replay
 from models.policy import Circumstances, advance, decide
@@ -25,6 +26,8 @@ from serving.conversations import ConversationStore, Remembered, StoredAnswer, f
 from serving.desk import Desk
 from serving.errors import StateError, field_error
 from serving.schema import ChatAnswer, ChatRequest, ExplainRequest, MessageIn, Scores, TurnIn
+
+logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 20  # another worker must win each of them, for one conversation, within milliseconds
 
@@ -40,6 +43,15 @@ class ChatResult:
 
     body: str
     answer: ChatAnswer | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """A call of /chat: the message, the name of the call, and `time.perf_counter()` when it came."""
+
+    request: ChatRequest
+    request_id: str
+    started: float
 
 
 class Engine:
@@ -75,19 +87,74 @@ class Engine:
                 if stored is not None:
                     return ChatResult(stored, None)
             conversation = fit_to(before, brain.bundle)
-            history = conversation.turns if request.history is None else _utterances(request.history)
-            analysis = brain.analyzer.analyze([Request(request.text, history)])[0]
-            decision = decide(analysis, conversation, self._circumstances(request, brain), brain.knowledge)
-            turn = before.turn + 1
-            answer = chat_answer(
-                analysis, decision, brain.bundle, conversation_id=request.conversation_id, turn=turn, request_id=request_id,
-                latency_ms=_milliseconds(started),
-            )  # fmt: skip
-            after = Remembered(advance(conversation, analysis, decision), turn, space=vector_space(brain.bundle))
-            body = answer.model_dump_json()
-            if self._store.save(before, after, StoredAnswer(request_id, body, request.message_id)):
-                return ChatResult(body, answer)
+            analysis = brain.analyzer.analyze([Request(request.text, self._history(request, conversation))])[0]
+            after, stored_answer, result = self._answer(
+                brain, ChatCall(request, request_id, started), (before, conversation), analysis
+            )
+            if self._store.save(before, after, stored_answer):
+                return result
         raise StateError("this conversation is changed by too many requests at once; send its messages one after another")
+
+    def _history(self, request: ChatRequest, conversation: Conversation) -> tuple[Utterance, ...]:
+        return conversation.turns if request.history is None else _utterances(request.history)
+
+    def _answer(
+        self, brain: Brain, call: ChatCall, read: tuple[Remembered, Conversation], analysis: Analysis
+    ) -> tuple[Remembered, StoredAnswer, ChatResult]:  # fmt: skip
+        """Decides; returns what is to be remembered, and the answer once it is."""
+        request, (before, conversation) = call.request, read
+        decision = decide(analysis, conversation, self._circumstances(request, brain), brain.knowledge)
+        turn = before.turn + 1
+        answer = chat_answer(
+            analysis, decision, brain.bundle, conversation_id=request.conversation_id, turn=turn, request_id=call.request_id,
+            latency_ms=_milliseconds(call.started),
+        )  # fmt: skip
+        after = Remembered(advance(conversation, analysis, decision), turn, space=vector_space(brain.bundle))
+        body = answer.model_dump_json()
+        return after, StoredAnswer(call.request_id, body, request.message_id), ChatResult(body, answer)
+
+    def chat_many(self, calls: Sequence[ChatCall]) -> list[ChatResult | Exception]:
+        """Returns what `chat` would return or raise for each call, in order: read together, and written in one transaction."""
+        results: dict[int, ChatResult] = {}
+        try:
+            results = self._together(calls)
+        except Exception:  # each by itself tells which of them it is
+            logger.debug("a batch of %d goes one by one", len(calls), exc_info=True)
+        return [results[place] if place in results else self._alone(call) for place, call in enumerate(calls)]
+
+    def _alone(self, call: ChatCall) -> ChatResult | Exception:
+        try:
+            return self.chat(call.request, request_id=call.request_id, started=call.started)
+        except Exception as error:  # one bad message must not cost the others their answers
+            return error
+
+    def _together(self, calls: Sequence[ChatCall]) -> dict[int, ChatResult]:
+        """The calls that can be answered together, by place: of each conversation the first that is no retry."""
+        brain, opened, names = self.brain, {}, set[str]()
+        for place, call in enumerate(calls):
+            name, message_id = call.request.conversation_id, call.request.message_id
+            if name in names:
+                continue
+            names.add(name)
+            before = self._store.get(name)  # first, so that no answer can slip in after the next line
+            if message_id is not None and self._store.answered(name, message_id) is not None:
+                continue
+            opened[place] = (before, fit_to(before, brain.bundle))
+        requests = [
+            Request(check_text(calls[place].request.text), self._history(calls[place].request, conversation))
+            for place, (_, conversation) in opened.items()
+        ]
+        analyses = brain.analyzer.analyze(requests)
+        answers = [
+            self._answer(brain, calls[place], read, analysis)
+            for (place, read), analysis in zip(opened.items(), analyses, strict=True)
+        ]
+        with self._store.together():
+            return {
+                place: result
+                for (place, (before, _)), (after, stored, result) in zip(opened.items(), answers, strict=True)
+                if self._store.save(before, after, stored)
+            }
 
     def score(self, messages: Sequence[object], *, request_id: str) -> list[Scores | Exception]:
         """Returns the scores of each message, in order, or the error in its place. Keeps no state."""

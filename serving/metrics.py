@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _STATM = Path("/proc/self/statm")
 
 
@@ -64,6 +65,7 @@ class Metrics:
             buckets=_CONFIDENCES,
             registry=where,
         )
+        self._batch = Histogram("kefu_batch_size", "Messages of /chat done in one go.", buckets=_SIZES, registry=where)
         live = "livesum"  # of workers that run; those that ended leave their counters, not their gauges
         self._queue = Gauge("kefu_queue", "Pieces of work that wait.", registry=where, multiprocess_mode=live)
         served = ["bundle", "variant"]
@@ -132,6 +134,10 @@ class Metrics:
     def reload(self, result: str) -> None:
         """Counts a reload, `ok` or `failed`."""
         self._reloads.labels(result).inc()
+
+    def batch(self, size: int) -> None:
+        """Counts messages of /chat that were done in one go."""
+        self._batch.observe(size)
 
     def queue(self, waiting: int) -> None:
         """Tells how many pieces of work wait in this worker."""

@@ -8,7 +8,7 @@ import logging
 from starlette.responses import Response
 
 from data.errors import KefuError
-from serving.engine import ChatResult
+from serving.engine import ChatCall, ChatResult
 from serving.errors import error_fields, http_error
 from serving.logs import log_call, placed
 from serving.operation import Call, Operation, Scope, json_response
@@ -29,7 +29,8 @@ async def chat(call: Call) -> Response:
 async def reply(call: Call, message: ChatRequest, *, name: str = "chat") -> ChatResult:
     """Returns the answer to a message, counted and logged; `name` is the operation's."""
     services = call.services
-    result = await services.thread.run(services.engine.chat, message, request_id=call.request_id, started=call.started)
+    item = ChatCall(message, call.request_id, call.started)
+    result: ChatResult = await services.thread.run_grouped(services.engine.chat_many, item)
     if result.answer is None:
         services.metrics.replay()
         log_call(name, call.request_id, call.started, conversation_id=message.conversation_id, replayed=True)

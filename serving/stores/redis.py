@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 import redis
@@ -119,6 +120,10 @@ class RedisConversations:
         kept: list[str | int | float] = [given.request_id, given.message_id or "", given.body, _ANSWER, MAX_ANSWERS]
         arguments = [before.version, new_version(), self._lifetime, *state, *kept]
         return bool(self._ask(lambda: self._save(keys=keys, args=arguments)))
+
+    def together(self) -> AbstractContextManager[None]:
+        """Redis commits nothing: each save is whole by itself."""
+        return nullcontext()
 
     def delete(self, conversation_id: str) -> bool:
         """Deletes state and answers of a conversation; returns whether there was something."""

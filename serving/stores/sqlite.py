@@ -165,8 +165,17 @@ class SqliteConversations:
             raise StateError(f"the conversation store cannot be read ({error}); try again") from error
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Makes one transaction of the saves within: one commit for several conversations."""
+        with self._transaction():
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One writer at a time; all of it is written, or nothing."""
+        if self._connection.in_transaction:  # the one of `together`
+            yield self._connection
+            return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:

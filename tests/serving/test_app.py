@@ -45,7 +45,7 @@ def test_our_own_faults_are_500_with_a_request_id_and_no_words(
     def fail(*_: object, **__: object) -> None:
         raise LookupError(words)
 
-    monkeypatch.setattr(Engine, "chat", fail)
+    monkeypatch.setattr(Engine, "_answer", fail)
     with caplog.at_level(logging.ERROR, "serving"):
         response = client.post("/chat", json=BODY)
     assert response.status_code == 500 and set(response.json()) == {"error"}
@@ -76,6 +76,12 @@ def test_handoff_release_and_their_metrics(make: Make, recalibrated: Callable[[C
     silent = {"decision": "silent", "reason": "handed_off", "bundle": first["model"]["bundle"], "variant": "champion"}
     assert registry.get_sample_value("kefu_decisions_total", silent) == 2
     assert registry.get_sample_value("kefu_anger_alerts_total") == 4
+
+
+def test_what_was_done_in_one_go_is_counted(make: Make) -> None:
+    client, registry = make()
+    client.post("/chat", json=BODY)
+    assert registry.get_sample_value("kefu_batch_size_count") == registry.get_sample_value("kefu_batch_size_sum") == 1
 
 
 def test_retries_are_counted_apart(make: Make) -> None:

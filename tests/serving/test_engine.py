@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +19,12 @@ from models.domain import TIERS
 from serving import engine as engine_module
 from serving.bundles import load_brain
 from serving.conversations import Remembered, StoredAnswer
-from serving.engine import Engine
+from serving.engine import ChatCall, ChatResult, Engine
 from serving.errors import OverloadedError, StateError
 from serving.schema import ChatAnswer, ChatRequest, CustomerIn, Scores
 from serving.settings import Settings
 from serving.stores.sqlite import SqliteConversations
-from serving.worker import WorkThread
+from serving.worker import GROUP, WorkThread
 
 
 def chat(engine: Engine, text: str, name: str = "c1", message_id: str | None = None) -> ChatAnswer | None:
@@ -152,3 +154,96 @@ def test_work_that_would_wait_too_long_is_refused_at_once() -> None:
     kinds = [type(result) for result in results]
     served = kinds.count(type(None))
     assert 1 <= served <= 3 and kinds == [type(None)] * served + [OverloadedError] * (9 - served) and again == "free again"
+
+
+def calls(*messages: tuple[str, str, str | None]) -> list[ChatCall]:
+    return [
+        ChatCall(ChatRequest(conversation_id=name, text=text, message_id=message_id), f"r{number}", time.perf_counter())
+        for number, (name, text, message_id) in enumerate(messages)
+    ]
+
+
+def told(result: ChatResult | Exception) -> dict[str, object]:
+    assert isinstance(result, ChatResult)
+    return json.loads(result.body) | {"latency_ms": 0, "request_id": "", "conversation_id": ""}
+
+
+def test_what_is_answered_together_is_answered_as_alone(engine: Engine) -> None:
+    texts = ["怎么查物流", "你们就是骗子", "今天天气怎么样", "衣服有点大想退，运费谁出", "👍"]
+    together = engine.chat_many(calls(*((f"t{number}", text, None) for number, text in enumerate(texts))))
+    for number, text in enumerate(texts):
+        (alone,) = engine.chat_many(calls((f"a{number}", text, None)))
+        assert told(together[number]) == told(alone)
+        stored = engine._store.get(f"t{number}").conversation
+        assert stored.turns == engine._store.get(f"a{number}").conversation.turns
+
+
+def test_one_bad_message_costs_the_others_nothing(engine: Engine) -> None:
+    good, bad, other = engine.chat_many(calls(("c1", "怎么查物流", None), ("c2", " ", None), ("c3", "怎么开发票", None)))
+    assert isinstance(bad, InputError)
+    assert told(good)["turn"] == told(other)["turn"] == 1
+    assert engine._store.get("c1").turn == 1 and engine._store.get("c2").turn == 0
+
+
+def test_messages_of_one_conversation_keep_their_order(engine: Engine) -> None:
+    results = engine.chat_many(calls(("c1", "怎么查物流", None), ("c1", "怎么开发票", None), ("c1", "谢谢", None)))
+    assert [told(result)["turn"] for result in results] == [1, 2, 3]
+    assert [turn.text for turn in engine._store.get("c1").conversation.turns[::2]] == ["怎么查物流", "怎么开发票", "谢谢"]
+
+
+def test_copies_of_a_message_get_one_answer(engine: Engine) -> None:
+    first, again = engine.chat_many(calls(("c1", "怎么查物流", "m1"), ("c1", "怎么查物流", "m1")))
+    assert isinstance(first, ChatResult) and isinstance(again, ChatResult)
+    assert first.body == again.body and again.answer is None and engine._store.get("c1").turn == 1
+
+
+def test_a_conversation_that_changes_meanwhile_is_answered_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide, met = engine_module.decide, []
+
+    def interrupted(*arguments: Any) -> Any:
+        if not met:
+            met.append(True)
+            chat(engine, "怎么开发票", "c1")  # another worker, in between
+        return decide(*arguments)
+
+    monkeypatch.setattr(engine_module, "decide", interrupted)
+    results = engine.chat_many(calls(("c1", "怎么查物流", None), ("c2", "怎么查物流", None)))
+    assert [told(result)["turn"] for result in results] == [2, 1]
+
+
+def test_a_store_that_fails_fails_each_of_them(engine: Engine) -> None:
+    engine._store.close()
+    results = engine.chat_many(calls(("c1", "怎么查物流", None), ("c2", "怎么查物流", None)))
+    assert all(isinstance(result, Exception) for result in results)
+
+
+def test_what_waits_is_done_in_one_go_and_in_order() -> None:
+    groups: list[list[int]] = []
+
+    def work(items: list[int]) -> list[int | Exception]:
+        groups.append(items)
+        time.sleep(0.02)
+        return [ValueError(item) if item == 3 else item * 10 for item in items]
+
+    async def ask() -> list[Any]:
+        thread = WorkThread(limit=100)
+        found = await asyncio.gather(*(thread.run_grouped(work, item) for item in range(20)), return_exceptions=True)
+        assert thread.waiting == 0
+        thread.close()
+        return found
+
+    found = asyncio.run(ask())
+    assert [item for group in groups for item in group] == list(range(20))
+    assert max(map(len, groups)) == GROUP and len(groups) < 20
+    assert isinstance(found.pop(3), ValueError) and found == [item * 10 for item in range(20) if item != 3]
+
+
+def test_grouped_work_is_refused_when_too_much_waits() -> None:
+    async def ask() -> list[Any]:
+        thread = WorkThread(limit=2)
+        asked = (thread.run_grouped(lambda items: [time.sleep(0.05)] * len(items), item) for item in range(5))
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        thread.close()
+        return found
+
+    assert sum(isinstance(result, OverloadedError) for result in asyncio.run(ask())) == 3
