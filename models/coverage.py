@@ -16,9 +16,11 @@ from data.types import FaqEntry
 # Shares of a query's characters and pairs of them, weighed by rarity, that occur in the entry, and the rarest that do not.
 COVERAGE = (
     "char_cover", "char_gap", "char_cover_all", "char_gap_all", "pair_cover", "pair_gap", "pair_cover_all", "pair_gap_all",
+    "exact",  # whether the query is one of the entry's questions, but for particles
 )  # fmt: skip
 _SIZES = (1, 2)
 _LONGEST = 200  # characters of a query that are looked at
+_PARTICLES = str.maketrans("", "", "啊呀呢吧哈嘛呗哦亲")
 _NO_LETTER = re.compile(r"[\W_]")
 
 
@@ -34,9 +36,13 @@ class CoverageIndex:
         told = [own | _grams_of((entry.answer, *entry.steps)) for entry, own in zip(entries, in_questions, strict=True)]
         self._postings = [_postings(in_questions), _postings(told)]
         self._size = len(entries)
+        self._whole: defaultdict[str, list[int]] = defaultdict(list)
+        for number, own in enumerate(asked):
+            for question in {_plain(_letters(for_index(question))) for question in own}:
+                self._whole[question].append(number)
 
     def features(self, query: str, entries: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns COVERAGE for each entry (by number), all in [0, 1]. Shape: (n, 8), float32."""
+        """Returns COVERAGE for each entry (by number), all in [0, 1]. Shape: (n, 9), float32."""
         letters = _letters(for_model(query))[:_LONGEST]
         columns = np.full(self._size, -1, np.int64)
         columns[entries] = np.arange(len(entries))
@@ -50,6 +56,7 @@ class CoverageIndex:
                     places = columns[postings.get(gram, _NOWHERE)]
                     covered[row, places[places >= 0]] = True
                 found += [_share(covered, weights), _gap(covered, weights)]
+        found.append(np.isin(entries, self._whole.get(_plain(letters), [])).astype(np.float32))
         return np.stack(found, axis=1).astype(np.float32)
 
     def _rarity(self, gram: str) -> float:
@@ -67,6 +74,10 @@ def _postings(grams: Iterable[Iterable[str]]) -> dict[str, NDArray[np.int64]]:
         for gram in own:
             owners[gram].append(number)
     return {gram: np.array(numbers, np.int64) for gram, numbers in owners.items()}
+
+
+def _plain(letters: str) -> str:
+    return letters.translate(_PARTICLES)
 
 
 def _grams_of(texts: Iterable[str]) -> set[str]:

@@ -26,7 +26,7 @@ from models.calibration import (
 )  # fmt: skip
 from models.encoder import Encoded, OnnxEncoder
 from models.rejection import BUCKETS, Rejector, pack_words, word_buckets
-from models.retrieval import Candidates, FaqIndex, Fusion, Reading
+from models.retrieval import FEATURES, Candidates, FaqIndex, Fusion, Reading
 from pipelines.config import CalibrateConfig
 from pipelines.index import open_encoder
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load_prepared
@@ -35,6 +35,7 @@ from pipelines.workspace import Workspace
 
 _MIN_DEV = 50
 _FOLDS = 5
+_EXACT = 4.0  # log-odds for an entry one of whose questions was asked to the letter
 _VECTORS, _WORDY = 100, 400  # training messages of an intent that the rejector learns from: by vector, and by words
 _OFFERED = 3  # suggestions that a customer is shown
 
@@ -206,6 +207,8 @@ def _fusion_of(found: Sequence[Candidates], right: Sequence[NDArray[np.bool_]]) 
     scale = features.std(0) + 1e-6
     model = LogisticRegression(C=0.3, max_iter=2000).fit(features / scale, truth)
     weights = model.coef_[0] / scale
+    # No dev query is a question of the knowledge base to the letter (prepare sees to it), so this one cannot be learnt.
+    weights[FEATURES.index("exact")] = _EXACT
     return Fusion(tuple(float(weight) for weight in weights), float(model.intercept_[0]))
 
 

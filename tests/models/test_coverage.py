@@ -26,6 +26,8 @@ def covered(query: str, entry: int) -> dict[str, float]:
 
 def test_what_the_entry_says_itself_is_covered_whole() -> None:
     assert covered("能洗吗?", 0) == {name: (0.0 if "gap" in name else 1.0) for name in COVERAGE}
+    assert covered("可以水洗吗亲", 0)["exact"] == 1, "particles make no other question of it"
+    assert [covered(query, entry)["exact"] for query, entry in (("能水洗吗", 0), ("能洗吗", 1), ("", 0))] == [0, 0, 0]
 
 
 def test_rare_characters_weigh_more_and_the_rarest_missing_one_is_the_gap() -> None:
