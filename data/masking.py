@@ -22,7 +22,7 @@ _OVERSEAS_PHONE = re.compile(
     r"(?<![\dA-Za-z])(?:\+|00)85[23][- ]?\d{4}[- ]?\d{4}(?!\d)|(?<![\dA-Za-z])(?:\+|00)886[- ]?\d{1,4}(?:[- ]?\d{3,4}){2}(?!\d)"
     r"|(?<![\dA-Za-z])09\d{2}([- ]?)\d{3}\1\d{3}(?!\d)"
 )
-_ID_CARD = re.compile(r"(?<!\d)[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}(?:\d(?!\d)|[Xx])(?![A-Za-z])")
+_ID_CARD = re.compile(r"(?<!\d)[1-9]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}(?:\d(?!\d)|[Xx])")
 _BANK_CARD = re.compile(r"(?<![\dA-Za-z])[3-6]\d{3}(?:[ -]?\d{4}){2}[ -]?\d{3,4}(?:[ -]?\d{1,3})?(?![\dA-Za-z])")
 _EMAIL = re.compile(r"(?<![\w.+-])[A-Za-z0-9_][\w.+-]*@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 # No address crosses these: "商城里说15号发货" has a date, and an order number may follow a house number.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ class SqliteConversations:
             StateError: The file cannot be opened or written, or another version of kefu wrote it.
         """
         self._seconds = days * _DAY
+        self._writing = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
@@ -173,19 +175,20 @@ class SqliteConversations:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One writer at a time; all of it is written, or nothing."""
-        if self._connection.in_transaction:  # the one of `together`
-            yield self._connection
-            return
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+        with self._writing:
+            if self._connection.in_transaction:  # the one of `together`, of this thread
                 yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise StateError(f"the conversation store cannot be written ({error}); try again") from error
+                return
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                finally:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise StateError(f"the conversation store cannot be written ({error}); try again") from error
 
     def _empty_log(self) -> None:
         """Moves the write-ahead log into the file, or what was deleted would stay readable in it."""

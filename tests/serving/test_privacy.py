@@ -66,6 +66,7 @@ def plain(text: str) -> str:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(before=AROUND, number=PHONES | IDENTITIES, after=AROUND, full_width=st.booleans())
+@example(before="", number=("110101190001010006", "110101190001010006"), after="a", full_width=False)
 @example(before="我的电话:", number=("138 0013 8000", "13800138000"), after="快打", full_width=True)
 def test_no_number_is_stored_or_handed_over(
     angry: Engine, before: str, number: tuple[str, str], after: str, full_width: bool
