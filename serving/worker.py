@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 GROUP = 8  # messages done in one go
-_NEWEST = 0.2  # weight of the newest piece in the mean time of one: a machine that was busy for a moment is soon forgiven
+_NEWEST = 0.05  # weight of the newest piece in the mean time of one: one that stalled turns nobody away, twenty slow ones do
 
 
 class WorkThread:
