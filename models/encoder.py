@@ -19,7 +19,7 @@ from models.lexical import Lexicon
 
 OUTPUTS = ("vector", "intent", "presence", "emotion")
 
-# Its fused kernel takes five times as long as addition and normalisation apart (0.065 ms a layer, of 25 tokens).
+# Its fused kernel takes almost four times as long as addition and normalisation apart: 1.31 instead of 0.35 ms a message of 25 tokens.
 _DISABLED = ["SkipLayerNormFusion"]
 
 
