@@ -129,6 +129,8 @@ class Conversation:
         open_slots: The clarification under way, if any.
         handed_off: Whether a person has taken over.
         tried: FAQ entries sent so far.
+        heard: How many of the newest turns the encoder may read; None for all. A handoff begins it anew, so that
+            who is given back to the bot and says 在吗 does not ask for a person again.
     """
 
     conversation_id: str = ""
@@ -138,6 +140,12 @@ class Conversation:
     open_slots: OpenSlots | None = None
     handed_off: bool = False
     tried: tuple[str, ...] = ()
+    heard: int | None = None
+
+    @property
+    def context(self) -> tuple[Utterance, ...]:
+        """The turns that the encoder may read, oldest first."""
+        return self.turns if self.heard is None else self.turns[max(0, len(self.turns) - self.heard) :]
 
     @property
     def turn(self) -> int:

@@ -94,6 +94,10 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
     past = PastMessage(
         analysis.intent.name, analysis.emotion.label, tuple(map(float, analysis.vector)), decision.answer is not None
     )
+    handed_off = decision.handoff is not None and decision.reason != OUT_OF_HOURS
+    heard = 0 if handed_off else conversation.heard
+    if heard is not None and not handed_off:
+        heard += len(turns) - len(conversation.turns)
     tried = conversation.tried
     if decision.answer is not None and decision.answer.faq_id not in tried:
         tried = (*tried, decision.answer.faq_id)
@@ -103,8 +107,9 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
         past=(*conversation.past, past)[-_MEMORY:],
         misses=_misses(conversation, analysis, decision),
         open_slots=decision.open_slots,
-        handed_off=conversation.handed_off or (decision.handoff is not None and decision.reason != OUT_OF_HOURS),
+        handed_off=conversation.handed_off or handed_off,
         tried=tried,
+        heard=heard,
     )
 
 

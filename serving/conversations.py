@@ -105,6 +105,7 @@ def to_json(conversation: Conversation) -> str:
             "open_slots": None if slots is None else {"intent": slots.intent, "wanted": slots.wanted, "filled": slots.filled},
             "handed_off": conversation.handed_off,
             "tried": conversation.tried,
+            "heard": conversation.heard,
         },
         ensure_ascii=False,
     )
@@ -126,6 +127,7 @@ def from_json(text: str, conversation_id: str) -> Conversation:
         open_slots=None if slots is None else OpenSlots(slots["intent"], tuple(slots["wanted"]), dict(slots["filled"])),
         handed_off=bool(raw["handed_off"]),
         tried=tuple(raw["tried"]),
+        heard=raw.get("heard"),  # states of an earlier version have none
     )
 
 

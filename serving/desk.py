@@ -53,7 +53,7 @@ class Desk:
             raise InputError(
                 f"turns.{empty}.text is empty once spaces and control characters are gone; send at least one character"
             )
-        saved = self._change(conversation_id, lambda state: replace(state, turns=(*state.turns, *said)[-MAX_REMEMBERED:]))
+        saved = self._change(conversation_id, lambda state: _with_turns(state, said))
         return 0 if saved is None else len(saved.turns)  # not read again: what is saved must not end in an error, and be sent twice
 
     def release(self, conversation_id: str) -> bool:
@@ -78,3 +78,8 @@ class Desk:
             if self._store.save(before, Remembered(state, before.turn, space=before.space)):
                 return state
         raise StateError("this conversation is changed by too many requests at once; try again")
+
+
+def _with_turns(state: Conversation, said: Sequence[Utterance]) -> Conversation:
+    heard = None if state.heard is None else state.heard + len(said)
+    return replace(state, turns=(*state.turns, *said)[-MAX_REMEMBERED:], heard=heard)

@@ -96,7 +96,7 @@ class Engine:
         raise StateError("this conversation is changed by too many requests at once; send its messages one after another")
 
     def _history(self, request: ChatRequest, conversation: Conversation) -> tuple[Utterance, ...]:
-        return conversation.turns if request.history is None else _utterances(request.history)
+        return conversation.context if request.history is None else _utterances(request.history)
 
     def _answer(
         self, brain: Brain, call: ChatCall, read: tuple[Remembered, Conversation], analysis: Analysis
@@ -174,7 +174,7 @@ class Engine:
             state, passes = replay(brain.analyzer, brain.knowledge, history, circumstances)
         else:
             state, passes = fit_to(self._store.get(request.conversation_id), brain.bundle), 0
-            history = state.turns if request.history is None else _utterances(request.history)
+            history = state.context if request.history is None else _utterances(request.history)
         for found in explaining(brain.analyzer, brain.knowledge, Request(request.text, history), state, circumstances):
             yield replace(found, passes=found.passes + passes), brain.bundle
 

@@ -17,8 +17,9 @@ from models.calibration import Calibration, Thresholds
 from serving import engine as engine_module
 from serving.bundles import Brain, load_brain
 from serving.conversations import Remembered
+from serving.engine import Engine
 from serving.errors import StateError
-from serving.schema import MAX_REMEMBERED
+from serving.schema import MAX_REMEMBERED, AgentTurnIn, ChatRequest
 from serving.settings import Settings
 from serving.stores.sqlite import SqliteConversations
 from tests.serving.conftest import Make, free_port
@@ -60,7 +61,7 @@ def test_an_agent_takes_over_and_gives_back(make: Make, angry: Brain, monkeypatc
     for path, body in (("/conversations/c1/release", None), ("/release", {"conversation_id": "c1"})):
         assert client.post(path, json=body).json() == {"conversation_id": "c1", "released": body is None}
     assert say(client, "好的")["decision"] == "handoff"
-    assert seen[-1] == tuple(turn["text"] for turn in shown["turns"]), "the bot reads what was said while it was silent"
+    assert seen[-1] == tuple(turn["text"] for turn in shown["turns"][2:]), "the bot reads what was said while it was silent"
 
 
 def test_turns_have_limits(make: Make) -> None:
@@ -195,3 +196,20 @@ def test_a_store_that_is_away_is_503_and_says_when_to_retry(make: Make) -> None:
         assert response.status_code == 503 and response.headers["Retry-After"] == "1"
         assert response.json()["error"]["type"] == "state_unavailable" and "hush" not in response.text
     assert client.post("/score", json={"messages": [{"text": "在吗"}]}).status_code == 200
+
+
+def test_who_is_given_back_to_the_bot_is_read_from_the_handoff_on(angry: Brain, tmp_path: Path) -> None:
+    engine = Engine(angry, SqliteConversations(tmp_path / "state.db", days=1))
+
+    def say(text: str) -> None:
+        engine.chat(ChatRequest(conversation_id="c1", text=text), request_id="r", started=0.0)
+
+    def read() -> list[str]:
+        return [turn.text for turn in engine._store.get("c1").conversation.context]
+
+    say("转人工")
+    assert engine._store.get("c1").conversation.handed_off and read() == []
+    say("人呢")
+    engine.desk.add_turns("c1", [AgentTurnIn(speaker="agent", text="查到了")])
+    assert engine.desk.release("c1") and read() == ["人呢", "查到了"]
+    assert len(engine._store.get("c1").conversation.turns) == 4
