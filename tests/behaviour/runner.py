@@ -119,7 +119,7 @@ class _Player:
         return "" if higher > lower else f"priority {higher} is not above {lower}"
 
     def _turn(self, text: str, conversation: Conversation, shop: dict[str, Any], before: int | None) -> Turn:
-        analysis = self._analyzer.analyze([Request(text, conversation.turns)])[0]
+        analysis = self._analyzer.analyze([Request(text, conversation.context)])[0]
         circumstances = Circumstances(
             customer=Customer(shop.get("tier"), shop.get("orders")), order=Order(risk=shop.get("order_risk")),
             waiting_seconds=shop.get("waiting_seconds"),

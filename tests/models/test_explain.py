@@ -166,7 +166,7 @@ def test_every_threshold_stands_beside_its_value(analyzer: Analyzer, known: Know
 def test_a_replay_is_the_state_of_the_conversation(analyzer: Analyzer, known: Knowledge) -> None:
     state = Conversation()
     for text in ("怎么查物流", "怎么开发票", "怎么开发票"):
-        found = analyzer.analyze([Request(text, state.turns)])[0]
+        found = analyzer.analyze([Request(text, state.context)])[0]
         state = advance(state, found, decide(found, state, AROUND, known))
     replayed, passes = replay(analyzer, known, state.turns, AROUND)
     assert passes == 3

@@ -641,7 +641,7 @@ def test_the_summary_never_holds_a_phone_or_an_identity_card(analyzer: Analyzer)
     phone, card = "13800138000", "110101199003078515"
     state = Conversation()
     for text in (f"我电话{phone}", f"身份证{card},卡号 6222 0212 1381 2345 678", f"{phone}快给我打电话,{card}"):
-        (found,) = analyzer.analyze([Request(text, state.turns)])
+        (found,) = analyzer.analyze([Request(text, state.context)])
         decision = decide(found, replace(state, handed_off=False), Circumstances(), known)
         assert decision.handoff is not None, "the test needs a handoff"
         assert "[phone]" in decision.handoff.summary or "[id_card]" in decision.handoff.summary

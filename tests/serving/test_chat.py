@@ -83,7 +83,7 @@ def test_same_as_in_process(server: Server, brain: Brain) -> None:
     circumstances = Circumstances(Customer("gold", 12), Order("paid", 0.5), 90.0)
     seen = set()
     for number, text in enumerate(TEXTS, start=1):
-        analysis = brain.analyzer.analyze([Request(text, conversation.turns)])[0]
+        analysis = brain.analyzer.analyze([Request(text, conversation.context)])[0]
         decision = decide(analysis, conversation, circumstances, brain.knowledge)
         conversation = advance(conversation, analysis, decision)
         body = say(server, text, "same", customer=customer, order=order, waiting_seconds=90).json()
