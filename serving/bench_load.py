@@ -1,4 +1,7 @@
-"""`python -m serving.bench_load`: the service under load, beside a plain FastAPI app on the same bundle. Needs `wrk`."""
+"""`python -m serving.bench_load`: the service under load, beside a plain FastAPI app on the same bundle. Needs `wrk`.
+
+With `--native` also beside BentoML's own batching.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +38,13 @@ class Target:
         name: What the table calls it.
         port: Where it listens on loopback.
         pid: Its first process.
+        sizes: A file to which BentoML's workers add a byte a batch: how many messages it had. The others write none.
     """
 
     name: str
     port: int
     pid: int
+    sizes: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--requests", type=int, default=0, help="instead: so many requests with 8 clients, and the memory meanwhile"
     )
+    parser.add_argument("--native", action="store_true", help="also BentoML's own batching, and the batches that it forms")
     parser.add_argument("--readme", action="store_true", help=f"also write the table into README.md, after {_MARKS[0]}")
     return parser
 
@@ -184,19 +190,23 @@ def _compare(options: argparse.Namespace, folder: Path, texts: int) -> str:
     clients = [int(number) for number in options.clients.split(",")]
     loads: dict[tuple[str, int], list[Load]] = {}
     memory: dict[tuple[str, int], int] = {}
+    batches: dict[int, bytes] = {}
     with ExitStack() as stack:
-        targets = [stack.enter_context(start(folder)) for start in (_kefu, _plain)]
+        starts = (_kefu, _plain, native) if options.native else (_kefu, _plain)
+        targets = [stack.enter_context(start(folder)) for start in starts]
         for target in targets:
             drive(target.port, folder / "conversations", clients=4, seconds=2, run="warm")
         for run in range(options.runs):
             for count in clients:
                 for target in targets if run % 2 == 0 else targets[::-1]:
+                    before = len(_sizes(target))
                     load = drive(
                         target.port, folder / "conversations", clients=count, seconds=options.seconds, run=f"{run}-{count}"
                     )
                     key = target.name, count
                     loads.setdefault(key, []).append(load)
                     memory[key] = max(worker_megabytes(target.pid), default=0)
+                    batches[count] = batches.get(count, b"") + _sizes(target)[before:]
                     _tell(
                         f"run {run + 1} of {options.runs}, {target.name}, {count} clients: {load.rate:.0f}/s, p99 {load.p99:.0f} ms"
                     )
@@ -210,6 +220,9 @@ def _compare(options: argparse.Namespace, folder: Path, texts: int) -> str:
     ]
     for (name, count), runs in sorted(loads.items(), key=lambda item: (item[0][1], item[0][0] != "kefu")):
         lines.append(f"| {name} | {count} | {_cells(runs)} | {memory[name, count]} |")
+    if options.native:
+        means = ", ".join(f"{statistics.fmean(sizes or [0]):.2f} at {count} clients" for count, sizes in sorted(batches.items()))
+        lines += ["", f"Messages in a batch of BentoML's, mean: {means}."]
     return "\n".join(lines)
 
 
@@ -245,16 +258,32 @@ def _kefu(folder: Path) -> Iterator[Target]:
 @contextmanager
 def _plain(folder: Path) -> Iterator[Target]:
     workers = str(Settings.from_environment().workers)
-    yield from _started("plain FastAPI", folder, ["-m", "uvicorn", "serving.bench_plain:app", "--workers", workers])
+    command = ["-m", "uvicorn", "serving.bench_plain:app", "--workers", workers, "--port", "PORT"]
+    yield from _started("plain FastAPI", folder, [*command, "--no-access-log", "--log-level", "warning"])
+
+
+@contextmanager
+def native(folder: Path) -> Iterator[Target]:
+    """Runs BentoML's own batching (serving/bench_native.py), with its state in a folder, until the block ends."""
+    command = ["-m", "bentoml", "serve", "--quiet", "serving.bench_native:Native", "--host", "127.0.0.1", "--port", "PORT"]
+    yield from _started("BentoML's batching", folder, [*command, "--working-dir", str(ROOT)])
 
 
 def _started(name: str, folder: Path, command: list[str]) -> Iterator[Target]:
     port = free_port()
-    # OMP_NUM_THREADS as the service sets it for itself, so that both have what they need.
-    environment = {"KEFU_PORT": str(port), "KEFU_STATE": str(folder / f"state-{port}.db"), "OMP_NUM_THREADS": "1"}
-    address = ["--port", str(port), "--no-access-log", "--log-level", "warning"] if "uvicorn" in command else []
-    with running([sys.executable, *command, *address], port, environment) as process:
-        yield Target(name, port, process.pid)
+    state = folder / f"state-{port}.db"
+    # OMP_NUM_THREADS as the service sets it for itself, so that all have what they need.
+    environment = {
+        "KEFU_PORT": str(port), "KEFU_STATE": str(state), "OMP_NUM_THREADS": "1", "BENTOML_DO_NOT_TRACK": "True",
+        "BENTOML_HOME": str(folder / f".bentoml-{port}"),
+    }  # fmt: skip
+    command = [str(port) if word == "PORT" else word for word in command]
+    with running([sys.executable, *command], port, environment) as process:
+        yield Target(name, port, process.pid, state.with_suffix(".batches"))
+
+
+def _sizes(target: Target) -> bytes:
+    return target.sizes.read_bytes() if target.sizes.exists() else b""
 
 
 def _descendants(pid: int) -> list[int]:

@@ -6,13 +6,15 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from data.errors import ConfigError
-from serving.bench_load import drive, parse, write_between, write_conversations
+from serving.bench_load import drive, native, parse, write_between, write_conversations
 
 DIALOGUES = [["你好", '他说"不行"'], ["在吗\t亲", "退款", "谢谢"]]
 LINE = '{"seconds": 2, "p50": 1, "p95": 2, "p99": 3, "served_p99": 2.5, "lost": 1, "statuses": {"200": 30, "503": 4}}'
@@ -84,3 +86,19 @@ def test_the_table_goes_between_its_marks(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8") == "a\n<!-- load -->\nnew\n<!-- /load -->\nb\n"
     with pytest.raises(ConfigError, match="no <!-- other -->"):
         write_between(page, ("<!-- other -->", "<!-- /load -->"), "new")
+
+
+def test_bentoml_batches_what_comes_together(bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEFU_BUNDLES", str(bundles))
+    monkeypatch.setenv("KEFU_WORKERS", "1")
+    names = [f"c{number}" for number in range(200)]
+    with native(tmp_path) as target, httpx.Client(base_url=f"http://127.0.0.1:{target.port}", timeout=20) as client:
+
+        def say(name: str) -> tuple[str, int]:
+            answer = client.post("/chat", json={"conversation_id": name, "text": "你好"}).raise_for_status().json()
+            return answer["conversation_id"], answer["turn"]
+
+        with ThreadPoolExecutor(16) as threads:
+            assert list(threads.map(say, names)) == [(name, 1) for name in names]
+        sizes = target.sizes.read_bytes()
+    assert sum(sizes) == len(names) and 1 < max(sizes) <= 8
