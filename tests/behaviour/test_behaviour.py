@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
-
 from models.bundle import load_bundle
 from tests.behaviour.__main__ import BUNDLES, current_bundle
 from tests.behaviour.runner import _CHECKS, ORDERINGS, load_cases, run_cases
+from tests.required import do_without
 
 _LOWEST_RATE = 0.7  # trainings differ by a few cases; a bundle below it is worse than any that was trained so far
 
@@ -27,7 +26,7 @@ def test_the_cases_are_well_formed() -> None:
 
 def test_a_trained_bundle_behaves() -> None:
     if not (BUNDLES / "current").is_file():
-        pytest.skip("no bundle is trained here; `make train` makes one")
+        do_without("no bundle is trained here; `make train` makes one")
     report = run_cases(load_bundle(current_bundle()))
     print(report.text())
     assert report.rate() >= _LOWEST_RATE, report.text()

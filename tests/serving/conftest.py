@@ -32,7 +32,8 @@ from serving.rate import RateLimit
 from serving.settings import Settings
 from serving.stores import open_store
 from serving.stores.sqlite import SqliteConversations
-from tests.serving.redis_server import RedisServer, require
+from tests.required import do_without, require
+from tests.serving.redis_server import RedisServer
 from tests.tiny import tiny_bundle
 
 Make = Callable[..., tuple[TestClient, CollectorRegistry]]
@@ -121,8 +122,7 @@ def browser() -> Iterator[Any]:
     chromium = shutil.which("google-chrome") or shutil.which("chromium")
     if chromium is None:
         require("chromium", "chromium")
-    needed = os.environ.get("KEFU_TEST_REQUIRE") == "1"
-    sync_api = import_module("playwright.sync_api") if needed else pytest.importorskip("playwright.sync_api")
+    sync_api = import_module("playwright.sync_api")
     quiet = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run"
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=quiet.split())
@@ -132,12 +132,10 @@ def browser() -> Iterator[Any]:
 
 def npm_package(name: str, folder: Path) -> Path:
     """Unpacks a package of npm's registry; skips the test where it cannot be had."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip(f"npm is not installed, so {name} cannot be fetched")
-    fetched = subprocess.run([npm, "pack", name], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    require("npm", "npm")
+    fetched = subprocess.run(["npm", "pack", name], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
     if fetched.returncode != 0:
-        pytest.skip(f"npm cannot fetch {name}: {fetched.stderr.strip()[-200:]}")
+        do_without(f"npm cannot fetch {name}: {fetched.stderr.strip()[-200:]}")
     with tarfile.open(next(folder.glob("*.tgz"))) as archive:
         archive.extractall(folder, filter="data")
     return folder / "package"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import redis
 
 PASSWORD = "tests/only"  # the slash must be written %2F
@@ -57,12 +55,3 @@ class RedisServer:
             yield
         finally:
             os.kill(self._process.pid, signal.SIGCONT)
-
-
-def require(program: str, package: str) -> None:
-    """Skips the test where a program is missing; fails it where KEFU_TEST_REQUIRE=1 says that none may be."""
-    if shutil.which(program) is None:
-        words = f"{program} is not installed (apt-get install {package})"
-        if os.environ.get("KEFU_TEST_REQUIRE") == "1":
-            pytest.fail(f"{words}, and KEFU_TEST_REQUIRE=1 allows no skip")
-        pytest.skip(words)

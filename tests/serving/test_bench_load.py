@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import pytest
 
 from data.errors import ConfigError
 from serving.bench_load import drive, native, parse, write_between, write_conversations
+from tests.required import require
 
 DIALOGUES = [["你好", '他说"不行"'], ["在吗\t亲", "退款", "谢谢"]]
 LINE = '{"seconds": 2, "p50": 1, "p95": 2, "p99": 3, "served_p99": 2.5, "lost": 1, "statuses": {"200": 30, "503": 4}}'
@@ -59,8 +59,8 @@ def conversations(tmp_path: Path) -> Path:
     return tmp_path / "conversations"
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_conversations_are_played_in_order(asked: tuple[int, list[dict[str, str]]], conversations: Path) -> None:
+    require("wrk", "wrk")
     port, messages = asked
     load = drive(port, conversations, clients=2, seconds=1, run="a")
     assert load.lost == 0 and load.statuses["200"] > load.statuses["503"] > 0 and load.served_p99 == 7.5

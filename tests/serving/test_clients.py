@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from uuid import uuid4
 import pytest
 
 from serving.openapi import FILE, openapi
+from tests.required import do_without, require
 from tests.serving.conftest import ROOT, Server
 
 CLIENTS = ROOT / "serving" / "clients"
@@ -25,7 +27,7 @@ TYPESCRIPT = CLIENTS / "typescript"
 def kefu_client(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The generated package."""
     monkeypatch.syspath_prepend(str(CLIENTS / "python"))
-    return pytest.importorskip("kefu_client", reason="`make clients` was not run")
+    return import_module("kefu_client")
 
 
 @pytest.fixture
@@ -38,15 +40,14 @@ def client(kefu_client: Any, server: Server) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clients generated now, in `clients`, beside the `tools` that did it."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed, so the clients cannot be generated")
+    require("npm", "npm")
     folder = tmp_path_factory.mktemp("generated")
     (folder / "openapi.json").write_text(json.dumps(openapi()), encoding="utf-8")
     command = [str(CLIENTS / "generate.sh"), str(folder / "openapi.json"), str(folder / "clients")]
     environment = {**os.environ, "PYTHON": sys.executable, "TOOLS": str(folder / "tools")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode == 75:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
+        do_without(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
