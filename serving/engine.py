@@ -25,6 +25,7 @@ from serving.bundles import Brain
 from serving.conversations import ConversationStore, Remembered, StoredAnswer, fit_to, vector_space
 from serving.desk import Desk
 from serving.errors import StateError, field_error
+from serving.logs import placed
 from serving.schema import ChatAnswer, ChatRequest, ExplainRequest, MessageIn, Scores, TurnIn
 
 logger = logging.getLogger(__name__)
@@ -118,8 +119,8 @@ class Engine:
         results: dict[int, ChatResult] = {}
         try:
             results = self._together(calls)
-        except Exception:  # each by itself tells which of them it is
-            logger.debug("a batch of %d goes one by one", len(calls), exc_info=True)
+        except Exception as error:  # each by itself tells which of them it is
+            logger.debug("a batch of %d goes one by one", len(calls), exc_info=placed(error))
         return [results[place] if place in results else self._alone(call) for place, call in enumerate(calls)]
 
     def _alone(self, call: ChatCall) -> ChatResult | Exception:

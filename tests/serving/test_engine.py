@@ -217,6 +217,19 @@ def test_a_store_that_fails_fails_each_of_them(engine: Engine) -> None:
     assert all(isinstance(result, Exception) for result in results)
 
 
+def test_a_batch_that_fails_logs_no_word_of_the_customer(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def decide(analysis: Any, *_: object) -> None:
+        raise KeyError(analysis.text)
+
+    monkeypatch.setattr(engine_module, "decide", decide)
+    with caplog.at_level("DEBUG", "serving.engine"):
+        engine.chat_many(calls(("c1", "我叫王小明", None), ("c2", "我叫王小明", None)))
+    assert "a batch of 2" in caplog.text and "KeyError" in caplog.text
+    assert "王小明" not in caplog.text
+
+
 def test_what_waits_is_done_in_one_go_and_in_order() -> None:
     groups: list[list[int]] = []
 
