@@ -26,7 +26,7 @@ from pipelines.calibrate import rejection_signs
 from pipelines.config import EvaluateConfig
 from pipelines.metrics import accuracy, auroc, bootstrap_interval, confusion_matrix, macro_f1, per_class
 from pipelines.model_card import write_model_card
-from pipelines.prepared import FaqQuery, Message, Prepared, load_prepared
+from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load_prepared
 from pipelines.progress import console
 from pipelines.report import print_report
 from pipelines.tracking import Run
@@ -78,6 +78,21 @@ class Asked:
     right: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Outside:
+    """The out-of-scope test texts as they are read.
+
+    Attributes:
+        rows: The texts with their kinds.
+        encoded: Their encoding; None without texts.
+        analyses: What was read in each; no FAQ is searched.
+    """
+
+    rows: list[OutOfScopeText]
+    encoded: Encoded | None
+    analyses: list[Analysis]
+
+
 def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
     """Writes results.json, plots and candidate/ (the bundle with its metrics and model card) into the folder."""
     candidate = workspace.require("bundle") / "candidate"
@@ -86,15 +101,15 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     encoded = bundle.encoder.encode([row.text for row in case.messages], [row.history for row in case.messages])
     analyses = case.analyzer.from_encoded([row.text for row in case.messages], encoded)
     others = _emotion_baseline(case)
-    asked = _ask_all(case)
+    asked, outside = _ask_all(case), _read_outside(case)
     results: dict[str, Any] = {
         "intent": measure_intent(case, analyses),
         "emotion": measure_emotion(case, analyses, others),
         "challenge": measure_challenge(case, others),
         "context": measure_context(case, analyses),
         "faq": measure_faq(case, asked),
-        "out_of_scope": measure_out_of_scope(case, encoded, analyses),
-        "calibration": measure_calibration(case, analyses, asked),
+        "out_of_scope": measure_out_of_scope(case, encoded, analyses, outside),
+        "calibration": measure_calibration(case, analyses, asked, outside.analyses),
     }
     results["headline"] = headline(results)
     results["gates"] = check_gates(results["headline"], config.gates)
@@ -258,22 +273,18 @@ def _per_topic(case: Case, answerable: Sequence[FaqQuery], hit: NDArray[np.bool_
     ]
 
 
-def measure_out_of_scope(case: Case, encoded: Encoded, analyses: Sequence[Analysis]) -> dict[str, Any]:
+def measure_out_of_scope(case: Case, encoded: Encoded, analyses: Sequence[Analysis], outside: Outside) -> dict[str, Any]:
     """Rejection at its threshold, by kind of out-of-scope text, beside what each of its signs would reach alone."""
-    outside = case.prepared.out_of_scope["test"]
-    if not outside:
+    if outside.encoded is None:
         return {"n": 0}
-    texts = [row.text for row in outside]
-    beyond = case.bundle.encoder.encode(texts)
-    found = case.analyzer.from_encoded(texts, beyond)
     inside_scores = np.array([analysis.out_of_scope for analysis in analyses])
-    scores = np.array([analysis.out_of_scope for analysis in found])
+    scores = np.array([analysis.out_of_scope for analysis in outside.analyses])
     threshold = case.bundle.calibration.thresholds.out_of_scope
-    kinds = np.array([row.kind for row in outside])
-    rejected = np.array([is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in found])
+    kinds = np.array([row.kind for row in outside.rows])
+    rejected = np.array([is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in outside.analyses])
     kept = np.array([not is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in analyses])
     return {
-        "n": len(outside), "threshold": threshold, "in_scope_kept": float(kept.mean()),
+        "n": len(outside.rows), "threshold": threshold, "in_scope_kept": float(kept.mean()),
         "auroc": auroc(inside_scores, scores),
         "kinds": {
             str(kind): {
@@ -283,7 +294,7 @@ def measure_out_of_scope(case: Case, encoded: Encoded, analyses: Sequence[Analys
             }
             for kind in sorted(set(kinds))
         },
-        "signs": _signs_alone(case, encoded, (beyond, texts), kinds),
+        "signs": _signs_alone(case, encoded, (outside.encoded, [row.text for row in outside.rows]), kinds),
     }  # fmt: skip
 
 
@@ -307,7 +318,9 @@ def _signs_alone(case: Case, inside: Encoded, outside: tuple[Encoded, list[str]]
     ]  # fmt: skip
 
 
-def measure_calibration(case: Case, analyses: Sequence[Analysis], asked: Asked) -> dict[str, Any]:
+def measure_calibration(
+    case: Case, analyses: Sequence[Analysis], asked: Asked, outside: Sequence[Analysis]
+) -> dict[str, Any]:  # fmt: skip
     """ECE of intent, emotion, FAQ match and out of scope with the band of a perfectly calibrated model, overall and by slice."""
     felt_case, felt = _with_emotion(case, analyses)
     top = {
@@ -327,7 +340,7 @@ def measure_calibration(case: Case, analyses: Sequence[Analysis], asked: Asked) 
             if len(rows) >= _SLICE
         }
         panels.append((name, confidence, right, results[name]["ece"]))
-    alone = {"faq": (asked.confidence, asked.right), "out_of_scope": _scope_truth(case, analyses)}
+    alone = {"faq": (asked.confidence, asked.right), "out_of_scope": _scope_truth(analyses, outside)}
     for name, (confidence, right) in alone.items():
         if len(right):
             results[name] = _calibration_row(confidence, right) | {"slices": {}}
@@ -337,10 +350,8 @@ def measure_calibration(case: Case, analyses: Sequence[Analysis], asked: Asked) 
     return results
 
 
-def _scope_truth(case: Case, analyses: Sequence[Analysis]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _scope_truth(analyses: Sequence[Analysis], outside: Sequence[Analysis]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Returns the out-of-scope probability of every test message, in scope or not, and whether it is out of scope."""
-    texts = [row.text for row in case.prepared.out_of_scope["test"]]
-    outside = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts), top_k=0) if texts else []
     scores = np.array([analysis.out_of_scope for analysis in [*analyses, *outside]])
     return scores, np.arange(len(scores)) >= len(analyses)
 
@@ -477,6 +488,13 @@ def _alarm(positive: NDArray[np.bool_], alarmed: NDArray[np.bool_]) -> dict[str,
         "precision_interval": wilson_interval(hits, alarms), "f1": 2 * precision * recall / max(1e-9, precision + recall),
         "false_alarms": float(alarmed[~positive].mean()),
     }  # fmt: skip
+
+
+def _read_outside(case: Case) -> Outside:
+    rows = case.prepared.out_of_scope["test"]
+    texts = [row.text for row in rows]
+    encoded = case.bundle.encoder.encode(texts) if texts else None
+    return Outside(rows, encoded, [] if encoded is None else case.analyzer.from_encoded(texts, encoded, top_k=0))
 
 
 def _ask_all(case: Case) -> Asked:

@@ -101,6 +101,8 @@ def test_results_name_n_and_the_baseline(trained_shop: SmallShop) -> None:
     reference, own = results["faq"]["reference"], results["faq"]
     assert 0 <= reference["hit_at_1"] <= 1
     assert own["n"] >= own["n_answerable"] > 0
+    scope = results["calibration"]["out_of_scope"]
+    assert scope["n"] == results["intent"]["n"] + results["out_of_scope"]["n"] > results["intent"]["n"]
     plots = trained_shop.workspace.step("evaluate") / "plots"
     assert {"intent_confusion.png", "emotion_confusion.png", "reliability.png"} <= {path.name for path in plots.iterdir()}
     assert read_manifest(_champion(trained_shop)).metrics == results["headline"]
