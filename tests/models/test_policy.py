@@ -156,6 +156,14 @@ def test_who_asks_whether_you_hire_people_asks_for_no_person(knowledge: Knowledg
     assert outcome(replace(found, out_of_scope=0.4), knowledge) == ("handoff", "user_request")
 
 
+def test_a_guess_at_a_request_for_a_person_is_none(knowledge: Knowledge) -> None:
+    found = analysis("人", intents=("service.human",))
+    least = knowledge.thresholds.intent
+    for confidence, reason in ((least - 0.01, "nothing_fits"), (least, "user_request")):
+        sure = replace(found, ranking=(replace(found.ranking[0], confidence=confidence),))
+        assert outcome(sure, knowledge)[1] == reason
+
+
 def test_abstaining_never_touches_the_ranking(knowledge: Knowledge) -> None:
     found = analysis(out_of_scope=0.9)
     before = copy.deepcopy(found)
@@ -635,6 +643,22 @@ def test_the_summary_says_want_mood_facts_and_what_was_tried(knowledge: Knowledg
         assert part in summary
 
 
+def test_the_summary_names_earlier_wants_but_no_small_talk_and_none_twice(knowledge: Knowledge) -> None:
+    earlier = ("logistics.tracking", "chitchat.greeting", "aftersale.return", "logistics.tracking")
+    past = tuple(PastMessage(intent, "neutral", (0.0,) * 16, answered=True) for intent in earlier)
+    decision = decided(analysis("人工", intents=("service.human",)), knowledge, Conversation(past=past))
+    assert decision.handoff is not None
+    assert decision.handoff.summary.splitlines()[0] == "诉求:转人工(此前:物流查询、退货退款)", "the latest first"
+
+
+def test_the_summary_names_the_want_whose_question_was_open(knowledge: Knowledge) -> None:
+    opened = OpenSlots(ASKED.intent, ASKED.wanted, {"budget": "5000", "usage": "游戏"})
+    decision = decided(analysis("联想", intents=("presale.product_info",)), knowledge, Conversation(open_slots=opened))
+    assert decision.handoff is not None and decision.reason == "slots_complete"
+    first, *_ = decision.handoff.summary.splitlines()
+    assert first == f"诉求:{knowledge.pack.intent(ASKED.intent).title}"
+
+
 def test_the_summary_never_holds_a_phone_or_an_identity_card(analyzer: Analyzer) -> None:
     bundle = analyzer.bundle
     known = Knowledge(bundle.pack, bundle.faq, replace(bundle.calibration.thresholds, anger_handoff=0.0))
@@ -734,6 +758,18 @@ def test_a_long_conversation_is_remembered_in_part(knowledge: Knowledge) -> None
     _, state = talk(found, knowledge)
     assert len(state.turns) == len(state.past) == 30
     assert state.turns[-2].text == "第39句"
+
+
+def test_after_a_handoff_what_came_before_is_read_no_more_however_long_the_conversation(knowledge: Knowledge) -> None:
+    _, state = talk([analysis(f"第{number}句", hits=[ANSWER]) for number in range(20)], knowledge)
+    found = analysis("人工", intents=("service.human",))
+    state = replace(advance(state, found, decided(found, knowledge, state)), handed_off=False)
+    assert len(state.turns) == 30 and state.context == ()
+    for number in range(20):
+        found = analysis(f"之后{number}", hits=[ANSWER])
+        state = advance(state, found, decided(found, knowledge, state))
+        assert [turn.text for turn in state.context[::2]] == [f"之后{before}" for before in range(number + 1)][-15:]
+    assert state.context == state.turns
 
 
 def test_the_slots_still_to_be_filled_are_in_the_order_they_are_asked() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -56,12 +57,19 @@ STATES = st.builds(
     open_slots=st.none() | SLOTS,
     handed_off=st.booleans(),
     tried=st.lists(WORDS, max_size=3).map(tuple),
+    heard=st.none() | st.integers(0, 2 * MAX_REMEMBERED),
 )
 
 
 @given(state=STATES)
 def test_any_state_comes_back_as_it_was(state: Conversation) -> None:
     assert from_json(to_json(state), "c1") == state
+
+
+def test_a_state_of_before_it_was_counted_is_heard_whole() -> None:
+    raw = json.loads(to_json(FULL))
+    del raw["heard"]
+    assert from_json(json.dumps(raw), "c1").context == FULL.turns
 
 
 def test_state_does_not_grow_without_end() -> None:

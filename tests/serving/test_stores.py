@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -145,6 +147,31 @@ def test_damaged_state_begins_anew_and_can_be_written(tmp_path: Path) -> None:
     read = store.get("c1")
     assert read.conversation == Conversation("c1") and read.turn == 3
     assert store.save(read, Remembered(FULL, 4)) and store.get("c1").turn == 4
+
+
+def test_a_commit_that_fails_writes_nothing_and_the_next_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Disk(sqlite3.Connection):
+        full = False
+
+        def execute(self, sql: str, *arguments: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT" and self.full:
+                raise sqlite3.OperationalError("disk I/O error")
+            return super().execute(sql, *arguments)
+
+    monkeypatch.setattr(sqlite_store.sqlite3, "connect", partial(sqlite3.connect, factory=Disk))
+    store, other = (SqliteConversations(tmp_path / "state.db", days=1) for _ in range(2))
+    before = store.get("c1")
+    Disk.full = True
+    with pytest.raises(StateError, match="disk I/O error"):
+        store.save(before, Remembered(FULL, 1), StoredAnswer("r1", "{}", "m1"))
+    with pytest.raises(StateError), store.together():
+        for name in ("c1", "c2"):
+            store.save(Remembered(Conversation(name)), Remembered(FULL, 1), StoredAnswer(name, "{}"))
+    Disk.full = False
+    for reader in (store, other):
+        assert reader.get("c1").version == reader.get("c2").version == 0
+        assert reader.answered("c1", "m1") is None and reader.answer_to("c2") is None
+    assert store.save(before, Remembered(FULL, 1), StoredAnswer("r1", "{}", "m1")) and other.get("c1").turn == 1
 
 
 SCHEMA_1 = """
