@@ -53,7 +53,7 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory) -> SmallShop:
     root = tmp_path_factory.mktemp("shop")
     for name, count in (("fashion", 120), ("heldout_dev", 60), ("heldout_test", 60)):
         _head(CORPUS / f"dialogues/{name}.jsonl", root / f"dialogues/{name}.jsonl", count)
-    _head(CORPUS / "out_of_scope.jsonl", root / "out_of_scope.jsonl", 300)
+    _head(CORPUS / "out_of_scope.jsonl", root / "out_of_scope.jsonl", 600)
     _head(CORPUS / "faq_queries.jsonl", root / "faq_queries.jsonl", 240)
     _tiny_encoder(root / "encoder")
     overrides = (
