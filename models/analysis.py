@@ -131,6 +131,7 @@ class Conversation:
         tried: FAQ entries sent so far.
         heard: How many of the newest turns the encoder may read; None for all. A handoff begins it anew, so that
             who is given back to the bot and says 在吗 does not ask for a person again.
+        added: Names of the newest turns that were added beside the bot, so that a retry adds none of them again.
     """
 
     conversation_id: str = ""
@@ -141,6 +142,7 @@ class Conversation:
     handed_off: bool = False
     tried: tuple[str, ...] = ()
     heard: int | None = None
+    added: tuple[str, ...] = ()
 
     @property
     def context(self) -> tuple[Utterance, ...]:

@@ -110,6 +110,7 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
         handed_off=conversation.handed_off or handed_off,
         tried=tried,
         heard=heard,
+        added=conversation.added,
     )
 
 

@@ -16,7 +16,7 @@ from models.analysis import Conversation, OpenSlots, PastMessage
 from models.bundle import Bundle
 from serving.schema import MAX_REMEMBERED
 
-MAX_ANSWERS = 100  # answers kept for retries, the newest of a conversation
+MAX_ANSWERS = 100  # answers, and names of turns, kept for retries: the newest of a conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ def to_json(conversation: Conversation) -> str:
             "handed_off": conversation.handed_off,
             "tried": conversation.tried,
             "heard": conversation.heard,
+            "added": conversation.added[-MAX_ANSWERS:],
         },
         ensure_ascii=False,
     )
@@ -127,7 +128,8 @@ def from_json(text: str, conversation_id: str) -> Conversation:
         open_slots=None if slots is None else OpenSlots(slots["intent"], tuple(slots["wanted"]), dict(slots["filled"])),
         handed_off=bool(raw["handed_off"]),
         tried=tuple(raw["tried"]),
-        heard=raw.get("heard"),  # states of an earlier version have none
+        heard=raw.get("heard"),  # states of an earlier version have neither
+        added=tuple(raw.get("added", ())),
     )
 
 

@@ -141,6 +141,9 @@ class AgentTurnIn(Incoming):
 
     speaker: Annotated[Literal["agent", "user"], Field(description="agent is the shop, user the customer.")]
     text: Annotated[str, Field(min_length=1, max_length=MAX_CHARACTERS, description="What was said; personal data is masked.")]
+    message_id: Annotated[
+        Id | None, Field(description="A turn with the id of one that was added already, such as a retry's, is left out.")
+    ] = None
 
 
 class TurnsRequest(Incoming):
@@ -157,6 +160,7 @@ class TurnsAnswer(BaseModel):
 
     conversation_id: Annotated[str, Field(description="The conversation of the request.")]
     remembered: Annotated[Count, Field(description=f"Turns remembered now, the newest {MAX_REMEMBERED} at most.")]
+    added: Annotated[Count, Field(description="Turns of this request that were new.")]
 
 
 class TurnOut(BaseModel):

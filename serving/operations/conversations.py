@@ -29,9 +29,9 @@ async def release(call: Call) -> Response:
 async def add_turns(call: Call) -> Response:
     """Adds what an agent and the customer said beside the bot."""
     name, services = _named(call), call.services
-    remembered = await services.thread.run(services.engine.desk.add_turns, name, call.body.turns)
-    log_call("add_turns", call.request_id, call.started, conversation_id=name, added=len(call.body.turns))
-    return json_response(TurnsAnswer(conversation_id=name, remembered=remembered).model_dump_json())
+    answer = await services.thread.run(services.engine.desk.add_turns, name, call.body.turns)
+    log_call("add_turns", call.request_id, call.started, conversation_id=name, added=answer.added)
+    return json_response(answer.model_dump_json())
 
 
 async def show(call: Call) -> Response:
@@ -74,8 +74,8 @@ OPERATIONS = (
         "add_turns", "POST", "/conversations/{conversation_id}/turns", Scope.CHAT,
         "Adds what an agent and the customer said beside the bot, which then reads it as history",
         add_turns, request=TurnsRequest, answer=TurnsAnswer,
-        example={"turns": [{"speaker": "agent", "text": "您好，我是人工客服小李，已经帮您催仓库了"}]},
-        answer_example={"conversation_id": "c1", "remembered": 5},
+        example={"turns": [{"speaker": "agent", "text": "您好，我是人工客服小李，已经帮您催仓库了", "message_id": "a1"}]},
+        answer_example={"conversation_id": "c1", "remembered": 5, "added": 1},
     ),
     Operation(
         "show_conversation", "GET", "/conversations/{conversation_id}", Scope.CHAT,

@@ -16,7 +16,7 @@ from models.analyzer import Analyzer, Request
 from models.calibration import Calibration, Thresholds
 from serving import engine as engine_module
 from serving.bundles import Brain, load_brain
-from serving.conversations import Remembered
+from serving.conversations import MAX_ANSWERS, Remembered
 from serving.engine import Engine
 from serving.errors import StateError
 from serving.schema import MAX_REMEMBERED, AgentTurnIn, ChatRequest
@@ -52,7 +52,7 @@ def test_an_agent_takes_over_and_gives_back(make: Make, angry: Brain, monkeypatc
     assert first["decision"] == "handoff" and not first["handoff"]["out_of_hours"]
     assert say(client, f"人呢，打{PHONE}")["decision"] == "silent"
     turns = {"turns": [{"speaker": "agent", "text": f"我是小李，您的号码{PHONE}对吗"}, {"speaker": "user", "text": "对"}]}
-    assert client.post("/conversations/c1/turns", json=turns).json() == {"conversation_id": "c1", "remembered": 5}
+    assert client.post("/conversations/c1/turns", json=turns).json() == {"conversation_id": "c1", "remembered": 5, "added": 2}
     shown = client.get("/conversations/c1").json()
     assert (shown["turn"], shown["handed_off"], shown["open_slots"]) == (2, True, None)
     assert [turn["speaker"] for turn in shown["turns"]] == ["user", "agent", "user", "agent", "user"]
@@ -82,6 +82,29 @@ def test_turns_have_limits(make: Make) -> None:
     for _ in range(2):
         added = client.post("/conversations/c1/turns", json={"turns": [turn] * MAX_REMEMBERED})
         assert added.json()["remembered"] == MAX_REMEMBERED
+
+
+def test_a_turn_sent_again_is_not_added_again(make: Make, angry: Brain) -> None:
+    client, _ = make(brain=angry)
+
+    def add(*names: str | None) -> tuple[int, int]:
+        turns = [{"speaker": "agent", "text": "您好", "message_id": name} for name in names]
+        added = client.post("/conversations/c1/turns", json={"turns": turns})
+        assert added.status_code == 200
+        return added.json()["remembered"], added.json()["added"]
+
+    say(client, "转人工")
+    assert add("a1", "a2") == (4, 2)
+    assert add("a1", "a2") == (4, 0)
+    assert say(client, "人呢")["decision"] == "silent"
+    assert add("a2", "a3", "a3", None, None) == (8, 3), "those without a name are always new"
+    client.post("/conversations/c1/release")
+    assert add("a1") == (8, 0)
+    client.delete("/conversations/c1")
+    assert add("a1") == (1, 1)
+    for number in range(MAX_ANSWERS // 10):
+        add(*(f"b{number}.{place}" for place in range(10)))
+    assert add("b0.0") == (MAX_REMEMBERED, 0) and add("a1") == (MAX_REMEMBERED, 1), "the newest names are kept"
 
 
 def test_what_is_unknown_is_empty_and_a_bad_name_is_refused(make: Make) -> None:

@@ -384,6 +384,12 @@ export interface components {
              * @description What was said; personal data is masked.
              */
             text: string;
+            /**
+             * Message Id
+             * @description A turn with the id of one that was added already, such as a retry's, is left out.
+             * @default null
+             */
+            message_id?: string | null;
         };
         /**
          * BundleRequest
@@ -2094,6 +2100,11 @@ export interface components {
              * @description Turns remembered now, the newest 30 at most.
              */
             remembered: number;
+            /**
+             * Added
+             * @description Turns of this request that were new.
+             */
+            added: number;
         };
         /**
          * VersionAnswer

@@ -16,10 +16,12 @@ class TurnsAnswer:
     Attributes:
         conversation_id (str): The conversation of the request.
         remembered (int): Turns remembered now, the newest 30 at most.
+        added (int): Turns of this request that were new.
     """
 
     conversation_id: str
     remembered: int
+    added: int
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -27,12 +29,15 @@ class TurnsAnswer:
 
         remembered = self.remembered
 
+        added = self.added
+
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
                 "conversation_id": conversation_id,
                 "remembered": remembered,
+                "added": added,
             }
         )
 
@@ -45,9 +50,12 @@ class TurnsAnswer:
 
         remembered = d.pop("remembered")
 
+        added = d.pop("added")
+
         turns_answer = cls(
             conversation_id=conversation_id,
             remembered=remembered,
+            added=added,
         )
 
         turns_answer.additional_properties = d
