@@ -309,7 +309,7 @@ OPERATIONS = (
         set_bundle, request=BundleRequest, answer=SwapAnswer, example={"bundle": "a931d513cfd0"},
     ),
     Operation(
-        "revert_bundle", "POST", "/admin/bundles/revert", Scope.ADMIN, "Serves the bundle before this one; again, one further back",
+        "revert_bundle", "POST", "/admin/bundles/revert", Scope.ADMIN, "Serves the bundle before this one. Each call goes one further back, a retry too: /admin/bundles/current is safe to repeat",
         revert_bundle, answer=SwapAnswer, answer_example={"bundle": "a931d513cfd0", "previous": "5a2b0d8e91c4", "live": True},
     ),
 )  # fmt: skip

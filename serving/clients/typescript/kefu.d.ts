@@ -288,7 +288,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Serves the bundle before this one; again, one further back */
+        /** Serves the bundle before this one. Each call goes one further back, a retry too: /admin/bundles/current is safe to repeat */
         post: operations["revert_bundle"];
         delete?: never;
         options?: never;

@@ -105,7 +105,8 @@ def sync_detailed(
     *,
     client: AuthenticatedClient | Client,
 ) -> Response[ErrorBody | SwapAnswer]:
-    """Serves the bundle before this one; again, one further back
+    """Serves the bundle before this one. Each call goes one further back, a retry too:
+    /admin/bundles/current is safe to repeat
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -128,7 +129,8 @@ def sync(
     *,
     client: AuthenticatedClient | Client,
 ) -> ErrorBody | SwapAnswer | None:
-    """Serves the bundle before this one; again, one further back
+    """Serves the bundle before this one. Each call goes one further back, a retry too:
+    /admin/bundles/current is safe to repeat
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -147,7 +149,8 @@ async def asyncio_detailed(
     *,
     client: AuthenticatedClient | Client,
 ) -> Response[ErrorBody | SwapAnswer]:
-    """Serves the bundle before this one; again, one further back
+    """Serves the bundle before this one. Each call goes one further back, a retry too:
+    /admin/bundles/current is safe to repeat
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
@@ -168,7 +171,8 @@ async def asyncio(
     *,
     client: AuthenticatedClient | Client,
 ) -> ErrorBody | SwapAnswer | None:
-    """Serves the bundle before this one; again, one further back
+    """Serves the bundle before this one. Each call goes one further back, a retry too:
+    /admin/bundles/current is safe to repeat
 
     Raises:
         errors.UnexpectedStatus: If the server returns an undocumented status code and Client.raise_on_unexpected_status is True.
