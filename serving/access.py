@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -85,14 +86,14 @@ class Access:
 
         Raises:
             UnauthorizedError: There are keys, and the request has none of them.
-            ForbiddenError: The key lacks the scope; or there are no keys, and it is an admin's work or comes over the network.
+            ForbiddenError: The key lacks the scope; or there are no keys, and it is an admin's work, comes over the network,
+                or was sent to another host name.
         """
         self._reread()
         if not self._keys:
             if scope is Scope.ADMIN:
                 raise ForbiddenError("admin operations are off without keys; configure a key with scope admin (KEFU_KEYS)")
-            if not _stays_here((request.scope.get("server") or ("",))[0]):
-                raise ForbiddenError("without keys only this machine may ask; configure keys (KEFU_KEYS), or bind to 127.0.0.1")
+            _refuse_strangers((request.scope.get("server") or ("",))[0], request.headers.get("host", ""))
             return None
         secret = _secret(request.headers)
         if secret is None:
@@ -234,12 +235,43 @@ def _secret(headers: Mapping[str, str]) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
 
 
+def _refuse_strangers(address: str, host: str) -> None:
+    """Refuses what may not ask without keys.
+
+    A site may let its own name point to 127.0.0.1 (DNS rebinding): the browser then lets its page read our answers as its own.
+    Only the Host header tells.
+
+    Raises:
+        ForbiddenError: The address that the request came to is not a loopback one, or its Host names no such.
+    """
+    if not _stays_here(address):
+        raise ForbiddenError("without keys only this machine may ask; configure keys (KEFU_KEYS), or bind to 127.0.0.1")
+    if _is_ip(address) and not _names_this_machine(host):
+        raise ForbiddenError(
+            "without keys the Host header must be localhost, 127.0.0.1 or [::1]; ask by such a name, or configure keys (KEFU_KEYS)"
+        )
+
+
+def _names_this_machine(host: str) -> bool:
+    """Whether a Host header, with or without a port, is localhost or a loopback address."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
 def _stays_here(address: str) -> bool:
     """Whether only this machine can reach an address; what is no IP address (a socket file, a test) is no network."""
+    return not _is_ip(address) or ip_address(address).is_loopback
+
+
+def _is_ip(text: str) -> bool:
     try:
-        return ip_address(address).is_loopback
+        ip_address(text)
     except ValueError:
-        return True
+        return False
+    return True
 
 
 def _state(path: Path | None) -> tuple[int, int] | None:

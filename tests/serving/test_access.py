@@ -84,16 +84,47 @@ def test_without_keys_all_is_open_but_admin(make: Make, with_admin: None) -> Non
     assert refused.status_code == 403 and "scope admin" in refused.json()["error"]["message"]
 
 
-def test_without_keys_only_this_machine_is_served() -> None:
-    def come(to: str, **settings: str) -> object:
-        return Access(Settings(**settings)).check(HTTPConnection({"type": "http", "headers": [], "server": (to, 3000)}), Scope.CHAT)  # type: ignore[arg-type]
+def come(to: str, host: str = "localhost:3000", **settings: str) -> object:
+    """Asks at an address, by the name of a host."""
+    asked = HTTPConnection({"type": "http", "headers": [(b"host", host.encode())], "server": (to, 3000)})
+    return Access(Settings(**settings)).check(asked, Scope.CHAT)  # type: ignore[arg-type]
 
+
+def test_without_keys_only_this_machine_is_served() -> None:
     assert come("127.0.0.1") is None and come("::1") is None and come("/run/kefu.sock") is None
     for address in ("192.168.1.5", "2001:db8::1"):
         with pytest.raises(access.ForbiddenError, match="KEFU_KEYS"):
             come(address)
     with pytest.raises(UnauthorizedError):
         come("127.0.0.1", keys=KEYS)
+
+
+@pytest.mark.parametrize("to", ["127.0.0.1", "::1"])
+def test_without_keys_a_site_whose_name_points_here_reads_nothing(to: str) -> None:
+    for host in ("localhost", "LOCALHOST:3000", "127.0.0.1", "127.0.0.1:3000", "[::1]", "[::1]:80"):
+        assert come(to, host) is None
+    for host in (
+        "shop.example",
+        "shop.example:3000",
+        "127.0.0.1.shop.example",
+        "localhost.shop.example:3000",
+        "10.0.0.1",
+        "[::1",
+        "",
+    ):
+        with pytest.raises(access.ForbiddenError, match="Host"):
+            come(to, host)
+        with pytest.raises(UnauthorizedError):
+            come(to, host, keys=KEYS)
+
+
+def test_by_a_strange_name_no_operation_answers(make: Make) -> None:
+    client, _ = make(Settings())
+    client.base_url = "http://127.0.0.1:3000"  # type: ignore[assignment]
+    for path in ("/conversations/c1", "/metrics"):
+        assert client.get(path).status_code == 200
+        refused = client.get(path, headers={"Host": "shop.example"})
+        assert refused.status_code == 403 and "localhost" in refused.json()["error"]["message"]
 
 
 def test_admin_acts_and_attempts_are_audited(make: Make, with_admin: None, tmp_path: Path) -> None:
