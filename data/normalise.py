@@ -40,6 +40,7 @@ def clean(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFKC", "".join(kept))).strip()
 
 
+@functools.lru_cache(maxsize=64)  # the encoder, the two word indexes and the masking read one message
 def for_model(text: str) -> str:
     """Returns the form the encoder reads: `clean`, Simplified, runs of one character cut to three. Idempotent."""
     text = clean(text)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.types import Utterance
-from models.retrieval import SearchHit
+from models.matching import SearchHit
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from models.bundle import Bundle
 from models.calibration import sigmoid, softmax
 from models.encoder import Encoded
 from models.entities import find_entities
-from models.retrieval import Reading, SearchHit
+from models.matching import SearchHit
+from models.retrieval import Reading
 
 logger = logging.getLogger(__name__)
 

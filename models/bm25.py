@@ -37,11 +37,9 @@ def _dictionary(tokenizer: jieba.Tokenizer) -> tuple[dict[str, int], int]:
         parts = file.read().decode().split()  # word, frequency, part of speech
     counts = list(map(int, parts[1::3]))
     frequencies = dict(zip(parts[::3], counts, strict=True))
-    for word in parts[::3]:
-        for end in range(len(word) - 1, 0, -1):
-            if word[:end] in frequencies:  # then its own beginnings are there, or will be
-                break
-            frequencies[word[:end]] = 0
+    shorter = parts[::3]
+    while shorter := [word for word in {word[:-1] for word in shorter} if word and word not in frequencies]:
+        frequencies.update(dict.fromkeys(shorter, 0))
     return frequencies, sum(counts)
 
 

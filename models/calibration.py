@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import BundleError
+from models.matching import FEATURES as FUSION_FEATURES
+from models.matching import Fusion
 from models.rejection import FEATURES as REJECTION_FEATURES
 from models.rejection import Rejector
-from models.retrieval import FEATURES as FUSION_FEATURES
-from models.retrieval import Fusion
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
 

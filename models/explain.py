@@ -18,9 +18,10 @@ from models.analyzer import Analyzer, Request, check_text
 from models.bm25 import segments
 from models.bundle import Bundle
 from models.inputs import context_text, message_text
+from models.matching import FEATURES
 from models.policy import Circumstances, Knowledge, advance, decide, is_usable
 from models.policy_path import Step, decide_with_path
-from models.retrieval import FEATURES, Reading
+from models.retrieval import Reading
 
 MAX_WORDS = 16  # words left out one by one; in a longer message neighbours go together, so that a pass each stays affordable
 MAX_REPLAYED = 10  # the customer's latest messages that are decided anew to rebuild a state

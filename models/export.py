@@ -75,7 +75,7 @@ def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises, on the root logger, an optimiser that breaks it
     quantize_dynamic(
         source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,
-        op_types_to_quantize=["MatMul", "Gather"], extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
+        op_types_to_quantize=["MatMul", "Gather", "Attention"], extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
     )  # fmt: skip
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import NodeProto, helper
+from numpy.typing import NDArray
+from onnx import NodeProto, helper, numpy_helper
 
 _DOMAIN = "com.microsoft"
 _LAYOUT = {"Reshape", "Transpose"}
 
 
 def fuse_attention(path: Path, *, heads: int) -> int:
-    """Puts one MultiHeadAttention in the place of each attention that is spelt out, and returns how many there were.
+    """Puts one Attention in the place of each that is spelt out, its three projections too, and returns how many there were.
 
     The exporter spells attention out in some forty nodes a layer, most of which compute shapes: for a message of a dozen tokens
-    they cost as much as the products. Patterns that are not as BERT's are left as they are.
+    they cost as much as the products. As one operator with its projections it also quantises to one. Patterns that are not as
+    BERT's are left as they are.
 
     Args:
         path: The float32 graph; it is written anew.
@@ -38,6 +41,10 @@ class _Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         self.nodes: list[NodeProto] = list(model.graph.node)
+        self.constants = {value.name: value for value in model.graph.initializer}
+        for node in self.nodes:  # equal constants are kept once, and passed on
+            if node.op_type == "Identity" and node.input[0] in self.constants:
+                self.constants[node.output[0]] = self.constants[node.input[0]]
         self.makers = {name: node for node in self.nodes for name in node.output}
         self.takers: dict[str, list[NodeProto]] = {}
         for node in self.nodes:
@@ -51,13 +58,18 @@ class _Graph:
         context = self._taker(softmax.output[0], "MatMul")
         if scores is None or context is None:
             return None
-        query, key, value = (self._before_layout(name) for name in (*scores.input, context.input[1]))
+        projections = [self._projection(name) for name in (*scores.input, context.input[1])]
         output = self._after_layout(context.output[0])
-        if query is None or key is None or value is None or output is None:
+        sources = {projection[0] for projection in projections if projection is not None}
+        if output is None or None in projections or len(sources) != 1:
             return None
+        names = [f"{softmax.name}_fused_{part}" for part in ("weight", "bias")]
+        for place, name in enumerate(names, 1):  # query, key and value side by side
+            joined = np.concatenate([projection[place] for projection in projections if projection is not None], axis=-1)
+            self.model.graph.initializer.append(numpy_helper.from_array(joined, name))
         return helper.make_node(
-            "MultiHeadAttention", [query, key, value, "", "attention_mask_int32"], [output], name=f"{softmax.name}_fused",
-            domain=_DOMAIN, num_heads=heads,
+            "Attention", [*sources, *names, "attention_mask_int32"], [output], name=f"{softmax.name}_fused", domain=_DOMAIN,
+            num_heads=heads,
         )  # fmt: skip
 
     def replace(self, added: NodeProto, fused: list[NodeProto]) -> None:
@@ -71,6 +83,9 @@ class _Graph:
                 kept.append(node)
         del self.model.graph.node[:]
         self.model.graph.node.extend(reversed(kept))
+        used = [value for value in self.model.graph.initializer if value.name in wanted]
+        del self.model.graph.initializer[:]
+        self.model.graph.initializer.extend(used)
 
     def _maker(self, name: str, kind: str) -> NodeProto | None:
         node = self.makers.get(name)
@@ -84,6 +99,19 @@ class _Graph:
             if node.op_type == "Where":
                 return self._taker(node.output[0], kind)
         return None
+
+    def _projection(self, name: str) -> tuple[str, NDArray[np.float32], NDArray[np.float32]] | None:
+        """What is projected, with the weights and the bias, to the value that was scaled and cut into heads."""
+        before = self._before_layout(name)
+        added = self._maker(before, "Add") if before is not None else None
+        product = next((node for value in (added.input if added else ()) if (node := self._maker(value, "MatMul"))), None)
+        if added is None or product is None:
+            return None
+        bias = next((self.constants[value] for value in added.input if value in self.constants), None)
+        weight = self.constants.get(product.input[1])
+        if bias is None or weight is None:
+            return None
+        return product.input[0], numpy_helper.to_array(weight), numpy_helper.to_array(bias)
 
     def _before_layout(self, name: str) -> str | None:
         """The value of shape (n, length, hidden) before it was scaled and cut into heads."""

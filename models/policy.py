@@ -29,8 +29,9 @@ from models.analysis import (
 )  # fmt: skip
 from models.calibration import Thresholds
 from models.domain import DomainPack, Slot
+from models.matching import SearchHit
 from models.priority import score_priority
-from models.retrieval import FaqIndex, SearchHit
+from models.retrieval import FaqIndex
 
 OUT_OF_HOURS = "outside_opening_hours"  # reason of a decision that takes a message instead of handing over
 _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further suggestion is noise

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import BundleError
-from models.bundle import BundleManifest, read_manifest
+from models.manifest import BundleManifest, read_manifest
 
 _REMEMBERED = 100  # steps back
 _LEFTOVER = re.compile(r"\.(?:derived|[0-9a-f]{12}|current|history)[-.]\w+")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.bundle import file_hashes, load_bundle, save_bundle
+from models.bundle import load_bundle, save_bundle
 from models.calibration import Calibration
 from models.domain import load_domain
+from models.manifest import file_hashes
 from models.retrieval import FaqIndex
 from pipelines.config import BundleConfig
 from pipelines.index import open_encoder

@@ -25,8 +25,9 @@ from models.calibration import (
     threshold_for_recall,
 )  # fmt: skip
 from models.encoder import Encoded, OnnxEncoder
+from models.matching import FEATURES, Fusion
 from models.rejection import BUCKETS, Rejector, pack_words, word_buckets
-from models.retrieval import FEATURES, Candidates, FaqIndex, Fusion, Reading
+from models.retrieval import Candidates, FaqIndex, Reading
 from pipelines.config import CalibrateConfig
 from pipelines.index import open_encoder
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load_prepared

@@ -16,9 +16,10 @@ from sentence_transformers.evaluation import InformationRetrievalEvaluator
 
 from models.analysis import Analysis
 from models.analyzer import Analyzer
-from models.bundle import Bundle, BundleManifest, load_bundle, save_bundle
+from models.bundle import Bundle, load_bundle, save_bundle
 from models.calibration import Calibration, ece_band, expected_calibration_error, threshold_for_precision, wilson_interval
 from models.encoder import Encoded
+from models.manifest import BundleManifest
 from models.policy import is_out_of_scope
 from models.retrieval import FaqIndex
 from pipelines import baseline, plots

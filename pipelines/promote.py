@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import GateError
-from models.bundle import BundleManifest, load_bundle, read_manifest, write_directory
+from models.bundle import load_bundle, write_directory
+from models.manifest import BundleManifest, read_manifest
 from models.shelf import Shelf
 from pipelines.config import PromoteConfig
 from pipelines.progress import console

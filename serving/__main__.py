@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import NoReturn
 
 from data.errors import ConfigError, KefuError
-from models.bundle import read_manifest
+from models.manifest import read_manifest
 from serving.access import Access
-from serving.bundles import check_files
+from serving.checks import check_files
 from serving.feedback.desk import check_target
 from serving.settings import ROOT, Settings, ip_address
 from serving.stores import check_store
@@ -29,22 +28,25 @@ def main() -> int:
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)
         return 2
-    return become_bentoml(settings, host, version)
+    become_bentoml(settings, host, version)
+    return 0
 
 
-def become_bentoml(settings: Settings, host: str, version: str) -> NoReturn:
-    """Replaces this process by `bentoml serve`, so that signals reach it and nothing is loaded twice."""
-    environment = {**os.environ, **settings.to_environment()}
-    environment.setdefault("BENTOML_DO_NOT_TRACK", "True")
+def become_bentoml(settings: Settings, host: str, version: str) -> None:
+    """Does what `bentoml serve` does, in this process, so that signals reach it and nothing is loaded twice. Returns at the end."""
+    os.environ.update(settings.to_environment())
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     # Two services of one machine must not share, and delete, one folder of metrics.
-    environment.setdefault("BENTOML_HOME", str(settings.state.parent / f".bentoml-{settings.port}"))
+    os.environ.setdefault("BENTOML_HOME", str(settings.state.parent / f".bentoml-{settings.port}"))
     shown = f"[{host}]" if ":" in host else host
     print(f"kefu: bundle {version}, {settings.workers} workers, http://{shown}:{settings.port}/", file=sys.stderr, flush=True)
-    command = [
-        sys.executable, "-m", "bentoml", "serve", "--quiet", "serving.service:Kefu", "--host", host, "--port", str(settings.port),
-        "--working-dir", str(ROOT),
-    ]  # fmt: skip
-    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell is wanted # nosec B606
+    from bentoml._internal.configuration import set_quiet_mode  # what `--quiet` sets; it and the service read the environment
+
+    from serving.service import Kefu
+
+    set_quiet_mode(True)
+    Kefu.working_dir = str(ROOT)  # type: ignore[attr-defined]
+    Kefu.serve_http(host=host, port=settings.port)  # type: ignore[attr-defined]
 
 
 def check_port(host: str, port: int) -> None:

@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 
 from data.errors import ConfigError
 from serving.errors import ForbiddenError, UnauthorizedError
-from serving.operation import Scope
+from serving.scope import Scope
 from serving.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -24,6 +24,7 @@ from starlette.types import Scope as AsgiScope
 from data.errors import KefuError
 from serving.access import Access, Key
 from serving.audit import Attempts
+from serving.balance import Balance
 from serving.engine import Engine
 from serving.errors import (
     BodyTooLargeError,
@@ -44,11 +45,12 @@ from serving.headers import cross_origin
 from serving.logs import log_call, placed
 from serving.metrics import Metrics
 from serving.openapi import openapi
-from serving.operation import Call, Operation, Scope, Services
+from serving.operation import Call, Operation, Services
 from serving.operations import OPERATIONS
 from serving.rate import RateLimit
+from serving.scope import Scope
 from serving.settings import Settings
-from serving.worker import WorkThread
+from serving.worker import WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +66,9 @@ class Api:
         self._access = Access(settings)
         self._attempts = Attempts(settings)
         self._services: Services | None = None
-        self._thread = WorkThread(limit=settings.queue, max_wait=settings.max_wait)
+        self._balance = Balance(None, worker=1, workers=1)
+        # A file answers at once, a Redis may be gone.
+        self._queue = WorkQueue(limit=settings.queue, max_wait=settings.max_wait, threaded=bool(settings.state_url))
         self._feedback = FeedbackDesk(settings)
         self._docs = json.dumps(openapi(), ensure_ascii=False).encode()
         self._app = Starlette(
@@ -85,23 +89,34 @@ class Api:
         """Answers a request."""
         await self._app(scope, receive, send)
 
-    def start(self, engine: Engine, metrics: Metrics, rate: RateLimit) -> None:
+    def start(self, engine: Engine, metrics: Metrics, rate: RateLimit, balance: Balance | None = None) -> None:
         """Lets requests in."""
-        self._thread.on_group = metrics.batch
-        self._services = Services(self._settings, engine, metrics, rate, self._thread, self._feedback)
+        self._balance = balance or self._balance
+        self._queue.on_group = metrics.batch
+        self._services = Services(self._settings, engine, metrics, rate, self._queue, self._feedback)
 
     @property
     def waiting(self) -> int:
         """Pieces of work that wait in this worker or are being done."""
-        return self._thread.waiting
+        return self._queue.waiting
 
     async def close(self) -> None:
         """Waits for the work under way."""
-        await asyncio.to_thread(self._thread.close)
+        await asyncio.to_thread(self._queue.close)
         await self._feedback.close()
 
     def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
+            self._balance.begin()
+            try:
+                response = await answer(request)
+            finally:
+                moves = self._balance.end()
+            if moves:
+                response.headers["Connection"] = "close"
+            return response
+
+        async def answer(request: Request) -> Response:
             started, request_id, key = time.perf_counter(), uuid4().hex, None
             try:
                 self._refuse_strange_page(operation, request)

@@ -18,7 +18,7 @@ from pathlib import Path
 from data.errors import ConfigError
 from models.analyzer import Analyzer, Request
 from models.bundle import load_bundle
-from serving.bundles import bundle_path
+from serving.checks import bundle_path
 from serving.settings import Settings
 
 _RUNS = 5

@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 from data.errors import ConfigError, KefuError
-from serving.bundles import bundle_path, load_brain
+from serving.bundles import load_brain
+from serving.checks import bundle_path
 from serving.settings import ROOT, Settings
 
 _BENTOFILE = "serving/bentofile.yaml"

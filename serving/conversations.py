@@ -7,15 +7,17 @@ import json
 import secrets
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from data.types import Speaker, Utterance
 from models.analysis import Conversation, OpenSlots, PastMessage
-from models.bundle import Bundle
-from serving.schema import MAX_REMEMBERED
 
+if TYPE_CHECKING:
+    from models.bundle import Bundle
+
+MAX_REMEMBERED = 30  # turns, and messages, that a conversation keeps
 MAX_ANSWERS = 100  # answers, and names of turns, kept for retries: the newest of a conversation
 
 

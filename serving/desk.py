@@ -11,9 +11,9 @@ from data.masking import mask_pii
 from data.normalise import clean
 from data.types import Speaker, Utterance
 from models.analysis import Conversation
-from serving.conversations import MAX_ANSWERS, ConversationStore, Remembered
+from serving.conversations import MAX_ANSWERS, MAX_REMEMBERED, ConversationStore, Remembered
 from serving.errors import StateError
-from serving.schema import MAX_REMEMBERED, AgentTurnIn, ConversationAnswer, OpenSlotsOut, TurnOut, TurnsAnswer
+from serving.schema import AgentTurnIn, ConversationAnswer, OpenSlotsOut, TurnOut, TurnsAnswer
 
 _ATTEMPTS = 20  # messages of one conversation come one after another; so many conflicts mean that something is wrong
 _Named = tuple[str | None, Utterance]

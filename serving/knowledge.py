@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from data.changes import Change, Changed, apply_change
 from data.errors import BundleError
 from data.types import FaqEntry
-from models.bundle import Bundle, BundleManifest, derive_bundle, read_manifest
+from models.bundle import Bundle, derive_bundle
+from models.manifest import BundleManifest, read_manifest
 from models.retrieval import FaqIndex
-from models.shelf import Shelf, ShelfBusyError
-from serving.bundles import Brain, bundle_path, load_brain_at, settle
+from models.shelf import Shelf
+from serving.bundles import Brain, load_brain_at, settle
+from serving.checks import bundle_path
 from serving.engine import Engine
 from serving.errors import (
     BundleRefusedError,
@@ -158,16 +160,6 @@ def created(path: Path, manifest: BundleManifest | BundleError) -> str:
     with suppress(OSError):
         return _iso(datetime.fromtimestamp((path / "manifest.json").stat().st_mtime, UTC))
     return ""
-
-
-def sweep(settings: Settings) -> None:
-    """Removes what a change that was killed left behind, unless one is under way, or the folder is not ours to write."""
-    if settings.bundle is None:
-        with suppress(OSError, ShelfBusyError):
-            shelf = Shelf(settings.bundles)
-            if shelf.leftovers():
-                with shelf.lock(seconds=0):
-                    shelf.sweep()
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from serving.operation import Operation, Scope
+from serving.operation import Operation
 from serving.operations import OPERATIONS
 from serving.schema import SCHEMA_VERSION, ErrorBody
+from serving.scope import Scope
 
 _ID = {"type": "string", "minLength": 1, "maxLength": 128}
 _REFERENCE = "#/components/schemas/{model}"

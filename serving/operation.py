@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -14,17 +13,9 @@ from serving.engine import Engine
 from serving.feedback.desk import FeedbackDesk
 from serving.metrics import Metrics
 from serving.rate import RateLimit
+from serving.scope import Scope
 from serving.settings import Settings
-from serving.worker import WorkThread
-
-
-class Scope(StrEnum):
-    """What a key of the interface may do."""
-
-    CHAT = "chat"
-    SCORE = "score"
-    FEEDBACK = "feedback"
-    ADMIN = "admin"
+from serving.worker import WorkQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +26,7 @@ class Services:
     engine: Engine
     metrics: Metrics
     rate: RateLimit
-    thread: WorkThread
+    queue: WorkQueue
     feedback: FeedbackDesk
 
 

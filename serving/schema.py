@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from models.analyzer import MAX_CHARACTERS
+from serving.conversations import MAX_REMEMBERED
 from serving.feedback.record import NO_ENTRY, Source
 
 SCHEMA_VERSION = "1.1"
 MAX_MESSAGES = 256
 MAX_HISTORY = 200
-MAX_REMEMBERED = 30  # turns, and messages, that a conversation keeps
 MAX_HISTORY_TEXT = 10_000
 _FEEDBACK = ("helpful", "resolved", "intents", "emotion", "faq_id", "answer", "comment")  # one of them at least
 RANKED = 10  # intents shown in the ranking

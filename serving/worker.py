@@ -1,7 +1,7 @@
-"""One thread that does the work of a process: the graph runs on one core, and waiting belongs to the event loop.
+"""What a process has to do, one piece after the other: the graph takes a core, and a worker has one.
 
-Messages of /chat that wait are done together: read, decided and written in one go. Each is still encoded by itself, by measurement
-(README, "Under load").
+Messages of /chat that wait are done together when many do: read, decided and written in one go. Each is still encoded by itself,
+by measurement (README, "Under load").
 """
 
 from __future__ import annotations
@@ -10,38 +10,55 @@ import asyncio
 import functools
 import math
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from serving.errors import OverloadedError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Work = Callable[[list[Any]], list[Any]]
 
 
-GROUP = 8  # messages done in one go
+GROUP = 8  # messages done in one go, at most
+_PATIENCE = 4  # one in so many that wait: where few do, each gets its answer sooner alone
 _NEWEST = 0.05  # weight of the newest piece in the mean time of one: one that stalled turns nobody away, twenty slow ones do
 
 
-class WorkThread:
-    """First come, first served, while what waits will be done in time. Long work should come in small pieces."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    work: Work
+    item: Any
+    grouped: bool
+    future: asyncio.Future[Any]
 
-    def __init__(self, *, limit: int, max_wait: float = math.inf) -> None:
-        """Starts the thread.
+
+class WorkQueue:
+    """First come, first served, while what waits will be done in time. Long work should come in small pieces.
+
+    Work is done on the event loop itself, which sends answers and reads requests between two pieces: a thread of its own took a tenth
+    more time for the same messages, and answered in an order of its own. Only work that may wait for the network gets a thread.
+    """
+
+    def __init__(self, *, limit: int, max_wait: float = math.inf, threaded: bool = False) -> None:
+        """Makes an empty queue.
 
         Args:
             limit: Pieces of work that may wait.
             max_wait: Seconds that a piece may be expected to wait.
+            threaded: Whether work is done in a thread, so that health checks are answered while it stalls.
         """
         self._limit = limit
         self._max_wait = max_wait
         self._waiting = 0
-        self._piece = 0.0  # seconds of one piece, the mean over the newest
+        self._seconds = 0.0  # of one piece, the mean over the newest
+        self._pieces: deque[_Piece] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-work") if threaded else None
         self.on_group: Callable[[int], None] = lambda _: None  # told of each group's size
-        self._groups: defaultdict[Any, deque[tuple[Any, asyncio.Future[Any]]]] = defaultdict(deque)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kefu-work")
 
     @property
     def waiting(self) -> int:
@@ -53,16 +70,13 @@ class WorkThread:
 
         Raises:
             OverloadedError: Too much waits already.
+            Exception: What the work raised.
         """
-        self._admit()
-        future = self._thread.submit(self._timed, functools.partial(work, *args, **kwargs))
-        self._waiting += 1
-        loop = asyncio.get_running_loop()
-        # Counted when the work ends, not when its client stops waiting.
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
-        return await asyncio.wrap_future(future)
+        alone: Work = functools.partial(_alone, functools.partial(work, *args, **kwargs))
+        result: R = await self._add(alone, None, grouped=False)
+        return result
 
-    async def run_grouped(self, work: Callable[[list[Any]], list[Any]], item: Any) -> Any:
+    async def run_grouped(self, work: Work, item: Any) -> Any:
         """Returns what the work returns for an item, doing what waits of the same kind in one go.
 
         Args:
@@ -73,55 +87,65 @@ class WorkThread:
             OverloadedError: Too much waits already.
             Exception: What the work returned for the item.
         """
-        self._admit()
-        self._waiting += 1
-        future = asyncio.get_running_loop().create_future()
-        self._groups[work].append((item, future))
-        self._thread.submit(self._group, work)
-        return await future
+        return await self._add(work, item, grouped=True)
 
     def close(self) -> None:
-        """Ends the thread once its work is done."""
-        self._thread.shutdown(wait=True)
+        """Waits for the piece under way."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True)
 
-    def _admit(self) -> None:
-        if self._waiting >= self._limit or self._waiting * self._piece > self._max_wait:
+    def _add(self, work: Work, item: Any, *, grouped: bool) -> asyncio.Future[Any]:
+        if self._waiting >= self._limit or self._waiting * self._seconds > self._max_wait:
             raise OverloadedError(f"{self._waiting} pieces of work wait in this worker; try again soon, or raise KEFU_WORKERS")
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._waiting += 1
+        self._pieces.append(_Piece(work, item, grouped, future))
+        if self._running is None:
+            self._running = loop.create_task(self._do_all())
+        return future
 
-    def _group(self, work: Callable[[list[Any]], list[Any]]) -> None:
-        """Does what waits of a kind; every item has asked for a turn, and some turns find nothing left to do."""
-        waiting = self._groups[work]
-        taken: list[tuple[Any, asyncio.Future[Any]]] = []
-        while waiting and len(taken) < GROUP:
-            taken.append(waiting.popleft())
-        if not taken:
-            return
-        started = time.perf_counter()
+    async def _do_all(self) -> None:
         try:
-            results = work([item for item, _ in taken])
-        except Exception as error:
-            results = [error] * len(taken)
-        piece = (time.perf_counter() - started) / len(taken)
-        self._piece += (piece - self._piece) * (_NEWEST if self._piece else 1)
-        taken[0][1].get_loop().call_soon_threadsafe(self._deliver, taken, results)
+            while self._pieces:
+                group = self._next_group()
+                started = time.perf_counter()
+                results = await self._do(group[0].work, [piece.item for piece in group])
+                seconds = (time.perf_counter() - started) / len(group)
+                self._seconds += (seconds - self._seconds) * (_NEWEST if self._seconds else 1)
+                self._deliver(group, results)
+                await asyncio.sleep(0)  # answers go out, requests come in
+        finally:
+            self._running = None
 
-    def _deliver(self, taken: list[tuple[Any, asyncio.Future[Any]]], results: list[Any]) -> None:
-        self._waiting -= len(taken)
-        self.on_group(len(taken))
-        for (_, future), result in zip(taken, results, strict=True):
-            if future.cancelled():
+    async def _do(self, work: Work, items: list[Any]) -> list[Any]:
+        try:
+            if self._thread is None:
+                return work(items)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, items)
+        except Exception as error:
+            return [error] * len(items)
+
+    def _next_group(self) -> list[_Piece]:
+        """Takes the first piece, and those of its kind that follow it: the more wait, the more of them."""
+        size = max(1, min(GROUP, len(self._pieces) // _PATIENCE))
+        group = [self._pieces.popleft()]
+        while group[0].grouped and self._pieces and len(group) < size and self._pieces[0].work == group[0].work:
+            group.append(self._pieces.popleft())
+        return group
+
+    def _deliver(self, group: list[_Piece], results: list[Any]) -> None:
+        self._waiting -= len(group)
+        if group[0].grouped:
+            self.on_group(len(group))
+        for piece, result in zip(group, results, strict=True):
+            if piece.future.cancelled():  # its client has gone
                 continue
             if isinstance(result, Exception):
-                future.set_exception(result)
+                piece.future.set_exception(result)
             else:
-                future.set_result(result)
+                piece.future.set_result(result)
 
-    def _timed(self, work: Callable[[], R]) -> R:
-        started = time.perf_counter()
-        try:
-            return work()
-        finally:
-            self._piece += (time.perf_counter() - started - self._piece) * (_NEWEST if self._piece else 1)
 
-    def _done(self) -> None:
-        self._waiting -= 1
+def _alone(work: Callable[[], Any], _: list[Any]) -> list[Any]:
+    return [work()]

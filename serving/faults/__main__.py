@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.errors import KefuError
-from serving.bundles import check_files
+from serving.checks import check_files
 from serving.faults.runs import RUNS, Outcome, Place, SkipRunError
 from serving.settings import Settings
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from data.errors import KefuError
-from serving.bundles import bundle_path
+from serving.checks import bundle_path
 from serving.feedback.export import Known, export
 from serving.feedback.store import FeedbackStore
 from serving.settings import Settings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from serving.errors import FeedbackError
 from serving.feedback.record import Feedback, Kept
 from serving.settings import Settings
-from serving.worker import WorkThread
+from serving.worker import WorkQueue
 
 if TYPE_CHECKING:
     from serving.feedback.store import FeedbackStore
@@ -28,7 +28,7 @@ class FeedbackDesk:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._thread = WorkThread(limit=_LIMIT)
+        self._queue = WorkQueue(limit=_LIMIT, threaded=True)
         self._store: FeedbackStore | None = None
         self._failed = 0.0
 
@@ -39,7 +39,7 @@ class FeedbackDesk:
             FeedbackError: It could not be written; nothing was kept.
             OverloadedError: Too much waits already.
         """
-        return await self._thread.run(self._work, lambda store: store.keep(given))
+        return await self._queue.run(self._work, lambda store: store.keep(given))
 
     async def forget(self, conversation_id: str) -> int:
         """Deletes all feedback of a conversation; returns how many records there were.
@@ -48,15 +48,15 @@ class FeedbackDesk:
             FeedbackError: The database cannot be reached or written.
             OverloadedError: Too much waits already.
         """
-        return await self._thread.run(self._work, lambda store: store.forget(conversation_id))
+        return await self._queue.run(self._work, lambda store: store.forget(conversation_id))
 
     async def withdraw(self, given: Feedback) -> None:
         """Deletes a record, as if it had never been kept. Errors as of `keep`."""
-        await self._thread.run(self._work, lambda store: store.withdraw(given.request_id, given.source))
+        await self._queue.run(self._work, lambda store: store.withdraw(given.request_id, given.source))
 
     async def close(self) -> None:
         """Waits for what is being written."""
-        await asyncio.to_thread(self._thread.close)
+        await asyncio.to_thread(self._queue.close)
         if self._store is not None:
             self._store.close()
 

@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 from data.dedupe import dedupe_key
 from data.readers import read_json_lines
-from models.bundle import BundleLayout
 from models.domain import load_domain
+from models.manifest import BundleLayout
 from serving.feedback.record import NO_ENTRY, Feedback
 
 

@@ -18,12 +18,13 @@ from data.changes import MAX_ANSWER, MAX_ENTRIES, MAX_ENTRY_QUESTIONS, MAX_LIST,
 from data.errors import BundleError
 from data.knowledge import faq_row
 from serving.audit import audit
-from serving.bundles import bundle_path
+from serving.checks import bundle_path
 from serving.errors import FieldError
 from serving.knowledge import Swap, change_bundle, change_knowledge, created, follow, list_bundles, revert
 from serving.logs import log_call
-from serving.operation import Call, Operation, Scope, json_response
+from serving.operation import Call, Operation, json_response
 from serving.schema import Count, Id
+from serving.scope import Scope
 
 _R = TypeVar("_R")
 _under_way: set[asyncio.Task[Any]] = set()  # the event loop alone would let a task be collected

@@ -11,13 +11,14 @@ from data.errors import KefuError
 from serving.engine import ChatCall, ChatResult
 from serving.errors import error_fields, http_error
 from serving.logs import log_call, placed
-from serving.operation import Call, Operation, Scope, json_response
+from serving.operation import Call, Operation, json_response
 from serving.schema import MAX_MESSAGES, ChatAnswer, ChatRequest, ScoreAnswer, ScoreEnvelope, ScoreRequest, Scores
+from serving.scope import Scope
 
 logger = logging.getLogger(__name__)
 
 REPLAYED = {"Idempotent-Replayed": "true"}
-_CHUNK = 8  # messages of /score done in one piece, so that a /chat need not wait for 256
+_CHUNK = 4  # messages of /score done in one piece, so that a /chat need not wait for 256
 
 
 async def chat(call: Call) -> Response:
@@ -30,7 +31,7 @@ async def reply(call: Call, message: ChatRequest, *, name: str = "chat") -> Chat
     """Returns the answer to a message, counted and logged; `name` is the operation's."""
     services = call.services
     item = ChatCall(message, call.request_id, call.started)
-    result: ChatResult = await services.thread.run_grouped(services.engine.chat_many, item)
+    result: ChatResult = await services.queue.run_grouped(services.engine.chat_many, item)
     if result.answer is None:
         services.metrics.replay()
         log_call(name, call.request_id, call.started, conversation_id=message.conversation_id, replayed=True)
@@ -47,7 +48,7 @@ async def score(call: Call) -> Response:
     results: list[Scores | Exception] = []
     for first in range(0, len(messages), _CHUNK):
         chunk = messages[first : first + _CHUNK]
-        results += await services.thread.run(services.engine.score, chunk, request_id=call.request_id)
+        results += await services.queue.run(services.engine.score, chunk, request_id=call.request_id)
     written = [_score_result(result, call) for result in results]
     errors = sum(isinstance(result, Exception) for result in results)
     log_call("score", call.request_id, call.started, messages=len(results), errors=errors)

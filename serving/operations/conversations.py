@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from serving.errors import field_error
 from serving.logs import log_call
-from serving.operation import Call, Operation, Scope, json_response
+from serving.operation import Call, Operation, json_response
 from serving.schema import (
     ConversationAnswer,
     DeleteAnswer,
@@ -16,12 +16,13 @@ from serving.schema import (
     TurnsAnswer,
     TurnsRequest,
 )  # fmt: skip
+from serving.scope import Scope
 
 
 async def release(call: Call) -> Response:
     """Gives a conversation that was handed to a person back to the bot."""
     name, services = call.body.conversation_id if call.body else _named(call), call.services
-    released = await services.thread.run(services.engine.desk.release, name)
+    released = await services.queue.run(services.engine.desk.release, name)
     log_call("release", call.request_id, call.started, conversation_id=name, released=released)
     return json_response(ReleaseAnswer(conversation_id=name, released=released).model_dump_json())
 
@@ -29,7 +30,7 @@ async def release(call: Call) -> Response:
 async def add_turns(call: Call) -> Response:
     """Adds what an agent and the customer said beside the bot."""
     name, services = _named(call), call.services
-    answer = await services.thread.run(services.engine.desk.add_turns, name, call.body.turns)
+    answer = await services.queue.run(services.engine.desk.add_turns, name, call.body.turns)
     log_call("add_turns", call.request_id, call.started, conversation_id=name, added=answer.added)
     return json_response(answer.model_dump_json())
 
@@ -37,7 +38,7 @@ async def add_turns(call: Call) -> Response:
 async def show(call: Call) -> Response:
     """Shows what is remembered of a conversation."""
     name, services = _named(call), call.services
-    found = await services.thread.run(services.engine.desk.show, name)
+    found = await services.queue.run(services.engine.desk.show, name)
     log_call("show_conversation", call.request_id, call.started, conversation_id=name, turn=found.turn)
     return json_response(found.model_dump_json())
 
@@ -45,7 +46,7 @@ async def show(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """Deletes a conversation, and what was said of it."""
     name, services = _named(call), call.services
-    deleted = await services.thread.run(services.engine.desk.delete, name)
+    deleted = await services.queue.run(services.engine.desk.delete, name)
     # Second: feedback that comes in between finds no answer any more. Where it fails, the request can be sent again.
     said = await services.feedback.forget(name)
     log_call("delete_conversation", call.request_id, call.started, conversation_id=name, deleted=deleted, feedback=said)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from models.explain import MAX_WORDS, Explanation
 from serving.answers import score_fields
 from serving.logs import log_call
-from serving.operation import Call, Operation, Scope, json_response
+from serving.operation import Call, Operation, json_response
 from serving.schema import (
     SCHEMA_VERSION,
     Cosine,
@@ -28,6 +28,7 @@ from serving.schema import (
     SchemaVersion,
     Threshold,
 )
+from serving.scope import Scope
 
 _Int = Annotated[int, Field(ge=-(10**9), le=10**9)]
 _Float = Annotated[float, Field(ge=-1e9, le=1e9)]
@@ -117,9 +118,9 @@ class ExplainAnswer(BaseModel):
 
 async def explain(call: Call) -> Response:
     """Says why a message is read and decided as it is."""
-    pieces, thread = call.services.engine.explain(call.body), call.services.thread
-    found, bundle = await thread.run(pieces.__next__)
-    while (more := await thread.run(next, pieces, None)) is not None:
+    pieces, queue = call.services.engine.explain(call.body), call.services.queue
+    found, bundle = await queue.run(pieces.__next__)
+    while (more := await queue.run(next, pieces, None)) is not None:
         found, bundle = more
     elapsed = (time.perf_counter() - call.started) * 1000
     fields = score_fields(found.analysis, found.decision, bundle, request_id=call.request_id, latency_ms=elapsed)

@@ -13,8 +13,9 @@ from models.bundle import Bundle
 from serving.errors import UnknownLabelError, UnknownRequestError
 from serving.feedback.record import NO_ENTRY, Feedback
 from serving.logs import log_call
-from serving.operation import Call, Operation, Scope, json_response
+from serving.operation import Call, Operation, json_response
 from serving.schema import FeedbackAnswer, FeedbackRequest
+from serving.scope import Scope
 
 _HISTORY = 6  # turns before the message; training reads no more
 _UNKNOWN = (
@@ -26,13 +27,13 @@ _UNKNOWN = (
 async def feedback(call: Call) -> Response:
     """Keeps what is said of an answer."""
     given, services = call.body, call.services
-    found = await services.thread.run(services.engine.past_answer, given.request_id)
+    found = await services.queue.run(services.engine.past_answer, given.request_id)
     if found is None:
         raise UnknownRequestError(_UNKNOWN)
     _check_labels(given, services.engine.brain.bundle)
     record = _record(given, *found)
     kept = await services.feedback.keep(record)
-    if await services.thread.run(services.engine.past_answer, given.request_id) is None:  # its conversation was deleted meanwhile
+    if await services.queue.run(services.engine.past_answer, given.request_id) is None:  # its conversation was deleted meanwhile
         await services.feedback.withdraw(record)
         raise UnknownRequestError(_UNKNOWN)
     services.metrics.feedback(record.source, record.helpful, record.resolved, replaced=kept.replaced)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from serving import VERSION
 from serving.logs import log_call
-from serving.operation import Call, Operation, Scope, json_response
+from serving.operation import Call, Operation, json_response
 from serving.operations.chat import REPLAYED, reply
 from serving.schema import (
     AnswerOut,
@@ -41,6 +41,7 @@ from serving.schema import (
     Text,
     WaitingSeconds,
 )
+from serving.scope import Scope
 
 
 class ParseRequest(MessageIn):
@@ -131,7 +132,7 @@ class StatusAnswer(BaseModel):
 async def parse(call: Call) -> Response:
     """Returns what a message says, and keeps nothing of it."""
     services, message = call.services, call.body
-    (result,) = await services.thread.run(services.engine.score, [message], request_id=call.request_id)
+    (result,) = await services.queue.run(services.engine.score, [message], request_id=call.request_id)
     if isinstance(result, Exception):
         raise result
     services.metrics.scores("parse", result)

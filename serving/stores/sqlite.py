@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 _SCHEMA = 2
 _DAY = 86400.0
+_WAIT = 2.0  # seconds for another worker to end its transaction; all else of this worker waits as well
 _CHUNK = 500  # rows deleted at once: other workers write in between
 
 _PURGES = (
@@ -64,7 +65,7 @@ class SqliteConversations:
         self._writing = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
             open_wal(self._connection)
             self._connection.execute("PRAGMA secure_delete = ON")  # zeros over what is deleted
             with self._transaction():

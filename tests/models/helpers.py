@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from data.types import FaqEntry
 from models.analysis import Analysis, EmotionScore, Entity, IntentScore
-from models.bundle import BundleManifest, file_hashes, manifest_seal
 from models.entities import find_entities
-from models.retrieval import FaqIndex, SearchHit
+from models.manifest import BundleManifest, file_hashes, manifest_seal
+from models.matching import SearchHit
+from models.retrieval import FaqIndex
 
 EMOTIONS = ("neutral", "satisfied", "confused", "anxious", "disappointed", "angry")
 

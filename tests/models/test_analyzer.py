@@ -21,8 +21,9 @@ from models import analyzer as analyzer_module
 from models.analyzer import MAX_CHARACTERS, Analyzer, Request, check_text, message_kind
 from models.bundle import Bundle
 from models.calibration import Calibration, Thresholds, sigmoid, softmax
+from models.matching import SearchHit
 from models.rejection import Rejector
-from models.retrieval import FaqIndex, SearchHit
+from models.retrieval import FaqIndex
 from tests.models.helpers import light
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -30,8 +30,8 @@ from models.calibration import (
     wilson_interval,
     wilson_lower,
 )  # fmt: skip
+from models.matching import FEATURES, Fusion
 from models.rejection import BUCKETS, Rejector, pack_words
-from models.retrieval import FEATURES, Fusion
 from tests.models.helpers import light
 
 logits = st.lists(st.floats(-50, 50), min_size=2, max_size=6)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.types import FaqEntry
-from models.coverage import COVERAGE, CoverageIndex
+from models.coverage import CoverageIndex
+from models.matching import COVERAGE
 from tests.models.helpers import light
 
 ENTRIES = [

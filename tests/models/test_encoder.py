@@ -12,11 +12,12 @@ from tokenizers import Tokenizer
 
 from data.errors import BundleError
 from data.types import Speaker, Utterance
-from models.bundle import Bundle, BundleLayout
+from models.bundle import Bundle
 from models.encoder import OUTPUTS, Encoded, OnnxEncoder
 from models.export import quantise
 from models.inputs import InputFormat, message_text, tokenise
 from models.lexical import Lexicon
+from models.manifest import BundleLayout
 
 LONG = "我上周在你们店里买的手机屏幕碎了" * 9
 TEXTS = ("退货", LONG, "?", "怎么还不发货", "hello 😀", LONG[::-1], "查物流")

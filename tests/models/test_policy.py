@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from data.types import FaqEntry, Speaker
 from models.analysis import Analysis, Conversation, Customer, Decision, OpenSlots, Order, PastMessage
 from models.analyzer import Analyzer, Request
+from models.matching import SearchHit
 from models.policy import Circumstances, Knowledge, advance, decide
-from models.retrieval import SearchHit
 from tests.models.helpers import EMOTIONS, analysis, hit, index_of, light
 from tests.tiny import ENTRIES
 

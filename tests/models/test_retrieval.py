@@ -17,7 +17,8 @@ from data.normalise import for_model
 from data.types import FaqEntry
 from models.bm25 import Bm25Index
 from models.lexical import Lexicon
-from models.retrieval import FEATURES, FaqIndex, Fusion, NgramIndex, Reading, SearchHit, fusion_from, fusion_values
+from models.matching import FEATURES, Fusion, SearchHit
+from models.retrieval import FaqIndex, NgramIndex, Reading
 from tests.models.helpers import index_of, light, unit, units
 from tests.tiny import ENTRIES
 
@@ -48,7 +49,7 @@ def test_an_indexed_question_finds_its_entry(faq: FaqIndex, question: str) -> No
     best = search(faq, question)[0]
     assert question in faq.by_id[best.faq_id].questions
     assert best.matched_question == question
-    assert best.score == pytest.approx(1, abs=1e-4)
+    assert best.score == pytest.approx(1, abs=1e-3)  # half precision
 
 
 @light
@@ -125,10 +126,10 @@ def test_features_of_the_best_question_of_each_entry() -> None:
         own = [place for place, question in enumerate(questions) if question in entries[entry].questions]
         cosines = {place: float(unit(questions[place]) @ unit(text)) for place in own}
         assert cosines[int(question)] == max(cosines.values())
-        assert row[FEATURES.index("cosine")] == pytest.approx(max(cosines.values()), abs=1e-6)
+        assert row[FEATURES.index("cosine")] == pytest.approx(max(cosines.values()), abs=1e-3)
         assert row[FEATURES.index("bm25")] == pytest.approx(max(words[place] for place in own), abs=1e-6)
-        assert row[FEATURES.index("support")] == pytest.approx(np.mean(sorted(cosines.values())[-3:]), abs=1e-6)
-        assert row[FEATURES.index("standard")] == pytest.approx(cosines[own[0]], abs=1e-6)
+        assert row[FEATURES.index("support")] == pytest.approx(np.mean(sorted(cosines.values())[-3:]), abs=1e-3)
+        assert row[FEATURES.index("standard")] == pytest.approx(cosines[own[0]], abs=1e-3)
         assert row[FEATURES.index("ngram")] == pytest.approx(max(grams[place] for place in own), abs=1e-5)
         assert row[FEATURES.index("ngram_support")] == pytest.approx(np.mean(sorted(grams[place] for place in own)[-3:]), abs=1e-5)
         assert row[FEATURES.index("intent_agreement")] == intents[INTENTS.index(entries[entry].intent)]
@@ -182,16 +183,15 @@ def test_the_intent_settles_between_equal_questions() -> None:
         assert search(index, "多少钱", intents=intents)[0].faq_id == twins[number].faq_id
 
 
-def test_the_fusions_json_comes_back() -> None:
+def test_the_fusion_never_leaves_its_range() -> None:
     fusion = Fusion((1.5, -2.0, 0.25, 0.0, 3.0), -7.5)
-    assert fusion_from(fusion_values(fusion)) == fusion
     assert fusion.probability(np.zeros((1, len(fusion.weights)), np.float32)) == pytest.approx(1 / (1 + np.exp(7.5)))
     assert Fusion().probability(np.full((1, len(FEATURES)), 1e6, np.float32)) == pytest.approx(1)
 
 
 def test_cosines_of_pairs(faq: FaqIndex) -> None:
     got = faq.cosines(np.array([[0, 0], [0, 3]]))
-    assert got == pytest.approx([1, float(unit(QUESTIONS[0]) @ unit(QUESTIONS[3]))], abs=1e-6)
+    assert got == pytest.approx([1, float(unit(QUESTIONS[0]) @ unit(QUESTIONS[3]))], abs=1e-3)
 
 
 def test_saved_and_loaded_it_finds_the_same(faq: FaqIndex, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import BundleError
-from models.bundle import Bundle, derive_bundle, load_bundle, read_manifest
+from models.bundle import Bundle, derive_bundle, load_bundle
+from models.manifest import read_manifest
 from models.retrieval import FaqIndex
 from models.shelf import Shelf, ShelfBusyError
 from tests.models.helpers import reseal

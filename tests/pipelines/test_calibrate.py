@@ -6,8 +6,9 @@ import numpy as np
 
 from models.analyzer import Analyzer
 from models.bundle import load_bundle
+from models.matching import FEATURES
 from models.policy import is_out_of_scope
-from models.retrieval import FEATURES, Candidates
+from models.retrieval import Candidates
 from pipelines.calibrate import _fusion_of
 from pipelines.prepared import load_prepared
 from tests.pipelines.conftest import SmallShop

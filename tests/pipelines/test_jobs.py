@@ -11,7 +11,8 @@ import pytest
 
 from data.errors import ConfigError, GateError
 from models.analyzer import Analyzer, Request
-from models.bundle import load_bundle, read_manifest
+from models.bundle import load_bundle
+from models.manifest import read_manifest
 from pipelines import prepare, tracking
 from pipelines.jobs import run_all, run_step
 from pipelines.workspace import STEPS, Workspace

@@ -21,8 +21,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from models.bundle import BundleLayout, load_bundle, save_bundle
+from models.bundle import load_bundle, save_bundle
 from models.calibration import Calibration
+from models.manifest import BundleLayout
 from serving.app import Api
 from serving.bundles import Brain, load_brain
 from serving.conversations import ConversationStore

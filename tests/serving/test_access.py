@@ -19,7 +19,8 @@ from serving.access import Access, parse_keys, read_keys
 from serving.audit import audit
 from serving.errors import UnauthorizedError
 from serving.openapi import openapi
-from serving.operation import Call, Operation, Scope
+from serving.operation import Call, Operation
+from serving.scope import Scope
 from serving.settings import Settings
 from tests.serving.conftest import Make
 from tests.serving.test_app import BODY

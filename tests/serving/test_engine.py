@@ -24,7 +24,7 @@ from serving.errors import OverloadedError, StateError
 from serving.schema import ChatAnswer, ChatRequest, CustomerIn, Scores
 from serving.settings import Settings
 from serving.stores.sqlite import SqliteConversations
-from serving.worker import GROUP, WorkThread
+from serving.worker import GROUP, WorkQueue
 
 
 def chat(engine: Engine, text: str, name: str = "c1", message_id: str | None = None) -> ChatAnswer | None:
@@ -129,25 +129,27 @@ def test_tiers_of_wire_and_domain_agree() -> None:
         assert CustomerIn.model_validate({"tier": tier}).tier == tier
 
 
-def test_work_beyond_the_limit_is_refused_at_once() -> None:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_work_beyond_the_limit_is_refused_at_once(threaded: bool) -> None:
     async def flood() -> list[object]:
-        thread = WorkThread(limit=2)
-        results = await asyncio.gather(*(thread.run(time.sleep, 0.05) for _ in range(5)), return_exceptions=True)
-        again = await thread.run(lambda: "free again")
-        thread.close()
+        queue = WorkQueue(limit=2, threaded=threaded)
+        results = await asyncio.gather(*(queue.run(time.sleep, 0.05) for _ in range(5)), return_exceptions=True)
+        again = await queue.run(lambda: "free again")
+        queue.close()
         return [*results, again]
 
     *results, again = asyncio.run(flood())
     assert [type(result) for result in results] == [type(None)] * 2 + [OverloadedError] * 3 and again == "free again"
 
 
-def test_work_that_would_wait_too_long_is_refused_at_once() -> None:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_work_that_would_wait_too_long_is_refused_at_once(threaded: bool) -> None:
     async def flood() -> list[object]:
-        thread = WorkThread(limit=100, max_wait=0.15)
-        await thread.run(time.sleep, 0.05)  # now it knows how long a piece takes
-        results = await asyncio.gather(*(thread.run(time.sleep, 0.05) for _ in range(9)), return_exceptions=True)
-        again = await thread.run(lambda: "free again")
-        thread.close()
+        queue = WorkQueue(limit=100, max_wait=0.15, threaded=threaded)
+        await queue.run(time.sleep, 0.05)  # now it knows how long a piece takes
+        results = await asyncio.gather(*(queue.run(time.sleep, 0.05) for _ in range(9)), return_exceptions=True)
+        again = await queue.run(lambda: "free again")
+        queue.close()
         return [*results, again]
 
     *results, again = asyncio.run(flood())
@@ -230,7 +232,8 @@ def test_a_batch_that_fails_logs_no_word_of_the_customer(
     assert "王小明" not in caplog.text
 
 
-def test_what_waits_is_done_in_one_go_and_in_order() -> None:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_what_waits_is_done_in_one_go_and_in_order(threaded: bool) -> None:
     groups: list[list[int]] = []
 
     def work(items: list[int]) -> list[int | Exception]:
@@ -239,24 +242,25 @@ def test_what_waits_is_done_in_one_go_and_in_order() -> None:
         return [ValueError(item) if item == 3 else item * 10 for item in items]
 
     async def ask() -> list[Any]:
-        thread = WorkThread(limit=100)
-        found = await asyncio.gather(*(thread.run_grouped(work, item) for item in range(20)), return_exceptions=True)
-        assert thread.waiting == 0
-        thread.close()
+        queue = WorkQueue(limit=100, threaded=threaded)
+        found = await asyncio.gather(*(queue.run_grouped(work, item) for item in range(40)), return_exceptions=True)
+        assert queue.waiting == 0
+        queue.close()
         return found
 
     found = asyncio.run(ask())
-    assert [item for group in groups for item in group] == list(range(20))
-    assert max(map(len, groups)) == GROUP and len(groups) < 20
-    assert isinstance(found.pop(3), ValueError) and found == [item * 10 for item in range(20) if item != 3]
+    assert [item for group in groups for item in group] == list(range(40))
+    assert max(map(len, groups)) == GROUP and len(groups[-1]) == 1
+    assert isinstance(found.pop(3), ValueError) and found == [item * 10 for item in range(40) if item != 3]
 
 
-def test_grouped_work_is_refused_when_too_much_waits() -> None:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_grouped_work_is_refused_when_too_much_waits(threaded: bool) -> None:
     async def ask() -> list[Any]:
-        thread = WorkThread(limit=2)
-        asked = (thread.run_grouped(lambda items: [time.sleep(0.05)] * len(items), item) for item in range(5))
+        queue = WorkQueue(limit=2, threaded=threaded)
+        asked = (queue.run_grouped(lambda items: [time.sleep(0.05)] * len(items), item) for item in range(5))
         found = await asyncio.gather(*asked, return_exceptions=True)
-        thread.close()
+        queue.close()
         return found
 
     assert sum(isinstance(result, OverloadedError) for result in asyncio.run(ask())) == 3

@@ -16,7 +16,7 @@ import pytest
 from data.knowledge import faq_row
 from models.shelf import Shelf
 from serving.bundles import load_brain
-from serving.knowledge import sweep
+from serving.checks import sweep
 from serving.settings import Settings
 from tests.serving.conftest import ROOT, running
 from tests.tiny import ENTRIES

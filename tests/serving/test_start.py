@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from data.errors import BundleError, ConfigError
-from models.bundle import file_hashes
 from models.calibration import Calibration
-from serving.bundles import bundle_path, check_files, load_brain
+from models.manifest import file_hashes
+from serving.bundles import load_brain
+from serving.checks import bundle_path, check_files
 from serving.errors import TooManyRequestsError
 from serving.rate import RateLimit
 from serving.settings import ROOT, Settings, ip_address
