@@ -21,26 +21,34 @@ _B = 0.75
 _IGNORED = frozenset("的 了 吗 呢 啊 吧 呀 哦 我 你 您 亲 , . ? ! 。 、 : ; ~ … ( ) “ ”".split()) | {" "}
 
 
+class _Segmenter(jieba.Tokenizer):  # type: ignore[misc]
+    """jieba without the beginnings of words in its dictionary: they take half the time to load and a third of its memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with self.get_dict_file() as file:
+            parts = file.read().decode().split()  # word, frequency, part of speech
+        counts = list(map(int, parts[1::3]))
+        self.FREQ = dict(zip(parts[::3], counts, strict=True))
+        self.total = sum(counts)
+        self._longest = max(map(len, self.FREQ))
+        # Not its `initialize`, which reads a cache from /tmp where anybody may have put it, and takes longer with it than without.
+        self.initialized = True
+
+    def get_DAG(self, sentence: str) -> dict[int, list[int]]:
+        """Returns for each place the last places of the words that begin there, itself where none does."""
+        size, known = len(sentence), self.FREQ
+        found = {}
+        for first in range(size):
+            lasts = [last for last in range(first, min(size, first + self._longest)) if sentence[first : last + 1] in known]
+            found[first] = lasts or [first]
+        return found
+
+
 @functools.cache
 def _segmenter() -> jieba.Tokenizer:
     jieba.setLogLevel(logging.WARNING)
-    tokenizer = jieba.Tokenizer()
-    # Not its `initialize`, which reads a cache from /tmp where anybody may have put it, and takes longer with it than without.
-    tokenizer.FREQ, tokenizer.total = _dictionary(tokenizer)
-    tokenizer.initialized = True
-    return tokenizer
-
-
-def _dictionary(tokenizer: jieba.Tokenizer) -> tuple[dict[str, int], int]:
-    """Returns what `jieba.Tokenizer.gen_pfdict` does: frequencies of words, 0 for beginnings of words, and their sum."""
-    with tokenizer.get_dict_file() as file:
-        parts = file.read().decode().split()  # word, frequency, part of speech
-    counts = list(map(int, parts[1::3]))
-    frequencies = dict(zip(parts[::3], counts, strict=True))
-    shorter = parts[::3]
-    while shorter := [word for word in {word[:-1] for word in shorter} if word and word not in frequencies]:
-        frequencies.update(dict.fromkeys(shorter, 0))
-    return frequencies, sum(counts)
+    return _Segmenter()
 
 
 def words(text: str) -> list[str]:

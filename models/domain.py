@@ -191,7 +191,7 @@ def load_domain(folder: Path) -> DomainPack:
 
 def _load(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 - the safe loader, in C # nosec B506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); a domain pack holds {', '.join(FILES)}") from error
 

@@ -1,4 +1,4 @@
-"""`python -m serving`: checks port, state and bundle, then becomes `bentoml serve`."""
+"""`python -m serving`: checks address and port, then becomes `bentoml serve`, which checks the rest."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import sys
 from data.errors import ConfigError, KefuError
 from models.manifest import read_manifest
 from serving.access import Access
-from serving.checks import check_files
-from serving.feedback.desk import check_target
+from serving.checks import bundle_path
 from serving.settings import ROOT, Settings, ip_address
-from serving.stores import check_store
 
 
 def main() -> int:
-    """Starts the service; returns 2, with the reason on standard error, if it could not run."""
+    """Runs the service; returns 2, with the reason on standard error, if it could not."""
     try:
         settings = Settings.from_environment()
         host = ip_address(settings.host)
         Access(settings).check_host(host)
         check_port(host, settings.port)
-        check_store(settings)
-        check_target(settings)
-        version = read_manifest(check_files(settings)).bundle_version  # workers load it, each for itself
+        version = read_manifest(bundle_path(settings)).bundle_version
+        become_bentoml(settings, host, version)  # which checks bundle and stores
     except KefuError as error:
         print(f"kefu: {error}", file=sys.stderr)
         return 2
-    become_bentoml(settings, host, version)
     return 0
 
 
 def become_bentoml(settings: Settings, host: str, version: str) -> None:
-    """Does what `bentoml serve` does, in this process, so that signals reach it and nothing is loaded twice. Returns at the end."""
+    """Does what `bentoml serve` does, in this process, so that signals reach it and nothing is loaded twice. Returns at the end.
+
+    Raises:
+        KefuError: `serving.service.Kefu.check` found something.
+    """
     os.environ.update(settings.to_environment())
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     # Two services of one machine must not share, and delete, one folder of metrics.

@@ -61,4 +61,5 @@ def settle() -> None:
     gc.unfreeze()  # what was loaded before, and is not used any more, must be seen to be freed
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(50_000, 50, 100)

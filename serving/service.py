@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from threading import Thread
 
 import bentoml
@@ -43,6 +44,7 @@ class Kefu:
     """Chinese e-commerce customer service: intent, emotion, priority and answers. POST /chat, POST /score, GET /."""
 
     def __init__(self) -> None:
+        gc.disable()  # until all is loaded: it would look through what stays again and again
         from serving.process import Process  # in workers only: half a second of imports that the parent has no use for
 
         self._process = Process(settings, worker=bentoml.server_context.worker_index or 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import jieba
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bm25 import Bm25Index, _segmenter, words
@@ -82,6 +82,8 @@ def test_saved_and_loaded_it_scores_the_same(tmp_path: Path) -> None:
         assert np.array_equal(loaded.scores(query), index.scores(query))
 
 
-def test_the_dictionary_is_jiebas_own() -> None:
-    tokenizer = jieba.Tokenizer()
-    assert (_segmenter().FREQ, _segmenter().total) == tokenizer.gen_pfdict(tokenizer.get_dict_file())
+@settings(deadline=None)  # jieba's own dictionary loads at the first
+@given(st.sampled_from([*SENTENCES, "中华人民共和国", "abc123双十一满减", ""]), st.text("退货款运费险什么时候到a1 。", max_size=12))
+def test_words_are_those_that_jieba_finds(known: str, typed: str) -> None:
+    for text in (known + typed, typed + known):
+        assert list(_segmenter().cut_for_search(text, HMM=False)) == list(jieba.dt.cut_for_search(text, HMM=False))
