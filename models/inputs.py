@@ -31,6 +31,8 @@ class InputFormat:
         context_turns: How many earlier turns are shown to the model; 0 turns context off.
         context_below: Only messages of at most this many characters get their context: longer ones speak for themselves.
         context_characters: Longest context; the newest part is kept.
+        turn_characters: Of each earlier turn so many, the last ones, are shown, so that a long reply leaves room for the want before
+            it; 0 shows all.
     """
 
     prefix: str = "query: "
@@ -39,6 +41,7 @@ class InputFormat:
     context_turns: int = 0
     context_below: int = 16
     context_characters: int = 48
+    turn_characters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def context_text(text: str, history: Sequence[Utterance], input_format: InputFor
     """Returns the newest turns before a message as the encoder reads them; empty when off, absent, or not needed."""
     if input_format.context_turns == 0 or not history or len(text) > input_format.context_below:
         return ""
-    turns = (f"{_MARKS[turn.speaker]}{_words(turn.text)}" for turn in history[-input_format.context_turns :])
+    limit = input_format.turn_characters
+    turns = (f"{_MARKS[turn.speaker]}{_words(turn.text)[-limit:]}" for turn in history[-input_format.context_turns :])
     return " ".join(turns)[-input_format.context_characters :]
 
 

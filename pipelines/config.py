@@ -60,6 +60,7 @@ class InputConfig(_Config):
     context_turns: int = Field(default=0, ge=0, le=10)
     context_below: int = Field(default=16, ge=0)
     context_characters: int = Field(default=48, ge=8)
+    turn_characters: int = Field(default=0, ge=0)
 
     def build(self) -> InputFormat:
         """Returns the format that `models` takes."""

@@ -84,6 +84,7 @@ def test_the_limit_of_the_message_counts_its_own_characters() -> None:
 
 
 def test_long_context_keeps_its_newest_part() -> None:
+    assert context_text("嗯", TURNS, InputFormat(context_turns=2, turn_characters=3)) == "服:请问? 客:ne]"
     short = InputFormat(context_turns=2, context_characters=6)
     got = context_text("好", TURNS, short)
     assert len(got) == 6
