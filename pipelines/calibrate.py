@@ -68,7 +68,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     chosen |= _emotion_thresholds(calibration, encoded, felt, emotions, labels.emotions, config, provenance)
     rejector, oos_threshold = _fit_rejector(calibration, encoder, faq, encoded, prepared, labels.intents, config, provenance)
     calibration = replace(calibration, rejector=rejector)  # the fusion asks how likely a query is out of scope
-    fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared.queries["dev"], config, provenance)
+    fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared, config, provenance)
     chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
     calibration = replace(calibration, fusion=fusion, thresholds=Thresholds(**chosen), provenance=provenance)
     calibration.save(folder / "calibration.json")
@@ -163,22 +163,21 @@ def _emotion_thresholds(
 
 
 def _fit_fusion(
-    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery], config: CalibrateConfig,
-    provenance: dict[str, Any],
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, prepared: Prepared, config: CalibrateConfig, provenance: dict[str, Any],
 ) -> tuple[Fusion, dict[str, float]]:  # fmt: skip
-    """Fusion is fitted on each query's candidates; its thresholds on out-of-fold confidences of each query's best one."""
+    """Fusion is fitted on the candidates of train and dev queries; its thresholds on out-of-fold confidences of each dev query's best."""
+    queries = prepared.queries["dev"]
     if sum(query.faq_id is not None for query in queries) < _MIN_DEV:
         provenance["faq_direct"] = {"target": config.direct_precision, "n": len(queries), "note": "defaults: too few dev queries"}
         return Fusion(), {}
-    found = faq_candidates(calibration, encoder, faq, queries)
-    right = [is_right(faq, query, candidates.entries) for query, candidates in zip(queries, found, strict=True)]
+    found, right = _judged_candidates(calibration, encoder, faq, queries)
+    known, known_right = _judged_candidates(calibration, encoder, faq, prepared.queries["train"])
     folds = np.random.default_rng(config.seed).integers(0, _FOLDS, len(queries))
     best_confidence = np.zeros(len(queries))
     best_right, offered_right = np.zeros(len(queries), np.bool_), np.zeros(len(queries), np.bool_)
     for fold in range(_FOLDS):
-        fusion = _fusion_of(
-            [found[row] for row in np.flatnonzero(folds != fold)], [right[row] for row in np.flatnonzero(folds != fold)]
-        )
+        others = np.flatnonzero(folds != fold)
+        fusion = _fusion_of([*known, *(found[row] for row in others)], [*known_right, *(right[row] for row in others)])
         for row in np.flatnonzero(folds == fold):
             confidence = fusion.probability(found[row].features)
             order = np.argsort(-confidence, kind="stable")
@@ -197,9 +196,16 @@ def _fit_fusion(
         best_confidence[below], offered_right[below], config.suggest_precision, z=config.precision_z
     )
     provenance["faq_suggest"]["curve"] = precision_curve(best_confidence[below], offered_right[below])
-    whole = _fusion_of(found, right)
+    whole = _fusion_of([*known, *found], [*known_right, *right])
     scaled = Fusion(tuple(slope * weight for weight in whole.weights), slope * whole.bias + intercept)
     return scaled, {"faq_direct": direct, "faq_suggest": min(suggest, direct)}
+
+
+def _judged_candidates(
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]
+) -> tuple[list[Candidates], list[NDArray[np.bool_]]]:
+    found = faq_candidates(calibration, encoder, faq, queries)
+    return found, [is_right(faq, query, candidates.entries) for query, candidates in zip(queries, found, strict=True)]
 
 
 def _fusion_of(found: Sequence[Candidates], right: Sequence[NDArray[np.bool_]]) -> Fusion:

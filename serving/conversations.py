@@ -86,6 +86,9 @@ class ConversationStore(Protocol):
     def purge(self) -> None:
         """Deletes what has expired; nothing to do where the store does so by itself."""
 
+    def tidy(self) -> None:
+        """Does what no message should wait for. Called every second or so, from another thread than the rest; raises nothing."""
+
     def close(self) -> None:
         """Lets go of files and connections."""
 

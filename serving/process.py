@@ -26,6 +26,7 @@ from serving.stores import open_store, purge_store
 logger = logging.getLogger(__name__)
 
 _SAMPLE_SECONDS = 2.0
+_TIDY_SECONDS = 1.0
 _PURGE_EVERY = 600.0  # seconds
 _RETRY_SECONDS = 30.0  # until a bundle that could not be loaded is tried again; each time all of it is read
 
@@ -50,7 +51,7 @@ class Process:
 
     def watch(self) -> None:
         """Begins to follow the `current` pointer, to measure this process, and to delete what has expired."""
-        self._tasks = [asyncio.create_task(self._sample()), asyncio.create_task(self._forget())]
+        self._tasks = [asyncio.create_task(work()) for work in (self._sample, self._forget, self._tidy)]
         if self._settings.reload_seconds > 0:
             self._tasks.append(asyncio.create_task(self._follow()))
 
@@ -72,6 +73,11 @@ class Process:
             self._metrics.queue(self.api.waiting)
             self._metrics.serving(self._engine.brain.bundle.manifest.bundle_version, "champion")
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.to_thread(self._store.tidy)
+            await asyncio.sleep(_TIDY_SECONDS)
 
     async def _forget(self) -> None:
         while True:

@@ -132,6 +132,9 @@ class RedisConversations:
     def purge(self) -> None:
         """Does nothing: Redis deletes what has expired."""
 
+    def tidy(self) -> None:
+        """Does nothing."""
+
     def close(self) -> None:
         """Closes the connections."""
         self._redis.close()

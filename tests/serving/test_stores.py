@@ -310,3 +310,15 @@ def test_a_server_without_its_redis_says_so_at_the_start(tmp_path: Path, bundles
         KEFU_PORT=str(free_port()),
     )
     assert done.returncode == 2 and "Redis: ConnectionError" in done.stderr and "hush" not in done.stderr
+
+
+def test_tidying_moves_the_log_into_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    store = SqliteConversations(path, days=1)
+    for number in range(50):
+        store.save(Remembered(Conversation(f"c{number}")), Remembered(Conversation(f"c{number}"), 1))
+    before = path.stat().st_size
+    store.tidy()
+    assert path.stat().st_size > before
+    store.close()
+    store.tidy()  # a second too late is no matter
