@@ -87,9 +87,10 @@ class Analyzer:
         intents, presence, out_of_scope = reading.intent, reading.presence, reading.out_of_scope
         labels = self.bundle.labels
         order = np.argsort(-intents, kind="stable")
+        confidences = np.round(intents[order].astype(np.float64), 4).tolist()
         ranking = tuple(
-            IntentScore(labels.intents[index], self._titles[labels.intents[index]], round(float(intents[index]), 4))
-            for index in order
+            IntentScore(code, self._titles[code], confidence)
+            for code, confidence in zip([labels.intents[index] for index in order], confidences, strict=True)
         )
         present = [
             index for index in np.argsort(-presence, kind="stable") if presence[index] >= self._calibration.thresholds.presence

@@ -44,13 +44,13 @@ class CoverageIndex:
     def features(self, query: str, entries: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns COVERAGE for each entry (by number), all in [0, 1]. Shape: (n, 9), float32."""
         letters = _letters(for_model(query))[:_LONGEST]
+        numbers = places_of(grams([letters], *_SIZES)[1], self._known)
+        weights = self._rarity[numbers]
+        covered = [self._covered(postings, numbers, entries) for postings in self._postings]
         found = []
-        for size in _SIZES:
-            numbers = places_of(grams([letters], size)[1], self._known)
-            weights = self._rarity[numbers]
-            for postings in self._postings:
-                covered = self._covered(postings, numbers, entries)
-                found += [_share(covered, weights), _gap(covered, weights)]
+        for part in (slice(0, len(letters)), slice(len(letters), None)):  # characters, pairs
+            for held in covered:
+                found += [_share(held[part], weights[part]), _gap(held[part], weights[part])]
         found.append(np.isin(entries, self._whole.get(_plain(letters), [])).astype(np.float32))
         return np.stack(found, axis=1).astype(np.float32)
 

@@ -177,16 +177,16 @@ class FaqIndex:
         ngram, ngram_support = _best(ngrams, counts)
         standard, words = cosines[:, 0], words.max(axis=1)
         own_intent = self._intent[entries]
-        whole = (reading.out_of_scope, reading.intent.max(), reading.presence.max(), min(len(text), _LONG) / _LONG)
-        features = np.stack(
-            [
-                cosine, _margin(cosine), words, _margin(words), reading.intent[own_intent], support, _margin(support), standard,
-                ngram, _margin(ngram), ngram_support, reading.presence[own_intent], *(np.full(len(entries), value) for value in whole),
-            ],
-            axis=1,
+        columns = (
+            cosine, _margin(cosine), words, _margin(words), reading.intent[own_intent], support, _margin(support), standard,
+            ngram, _margin(ngram), ngram_support, reading.presence[own_intent], reading.out_of_scope, reading.intent.max(),
+            reading.presence.max(), min(len(text), _LONG) / _LONG,
         )  # fmt: skip
-        features = np.concatenate([features, self._coverage.features(text, entries)], axis=1)
-        return Candidates(entries, best_question, features.astype(np.float32))
+        features = np.empty((len(entries), len(FEATURES)), np.float32)
+        for number, column in enumerate(columns):
+            features[:, number] = column
+        features[:, len(columns) :] = self._coverage.features(text, entries)
+        return Candidates(entries, best_question, features)
 
     def search(
         self, text: str, vector: NDArray[np.float32], reading: Reading, fusion: Fusion, *, top_k: int = 5

@@ -84,10 +84,24 @@ class Api:
             exception_handlers={HTTPException: _http_exception},
             middleware=cross_origin(settings.cors_origins),
         )
+        self._direct = self._direct_endpoints()
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answers a request."""
-        await self._app(scope, receive, send)
+        endpoint = self._direct.get((scope.get("method"), scope.get("path")))
+        if endpoint is None:
+            await self._app(scope, receive, send)
+        else:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+    def _direct_endpoints(self) -> dict[tuple[Any, Any], Callable[[Request], Awaitable[Response]]]:
+        """Operations by method and path, which need no router; none of them where middleware looks at every request."""
+        if self._settings.cors_origins:
+            return {}
+        return {
+            (operation.method, operation.path): self._endpoint(operation) for operation in OPERATIONS if "{" not in operation.path
+        }
 
     def start(self, engine: Engine, metrics: Metrics, rate: RateLimit, balance: Balance | None = None) -> None:
         """Lets requests in."""
