@@ -7,9 +7,11 @@ spread, so a worker that has far more to do than another asks a client to connec
 from __future__ import annotations
 
 import mmap
+import time
 from pathlib import Path
 
-_GAP = 3  # requests: less is chance
+_FEW = 2  # requests: with fewer under way nobody waits long
+_PAUSE = 0.1  # seconds until who was sent away is counted elsewhere
 
 
 class Balance:
@@ -25,6 +27,7 @@ class Balance:
         """
         self._own = worker - 1
         self._requests = 0
+        self._moved = -_PAUSE
         self._cells: mmap.mmap | None = None
         if folder is not None and 1 <= worker <= workers and workers > 1:
             with (folder / "requests").open("a+b") as file:
@@ -41,10 +44,14 @@ class Balance:
         """Counts a request that is answered; returns whether its client had better connect again."""
         self._requests -= 1
         self._note()
-        if self._cells is None or self._requests < _GAP:
+        now = time.monotonic()
+        if self._cells is None or self._requests < _FEW or now < self._moved + _PAUSE:
             return False
         least = min(busy for number, busy in enumerate(bytes(self._cells)) if number != self._own)
-        return self._requests >= _GAP + 2 * least
+        if 2 * self._requests < 2 + 3 * least:  # not half as many again: that is chance
+            return False
+        self._moved = now
+        return True
 
     def _note(self) -> None:
         if self._cells is not None:

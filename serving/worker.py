@@ -25,6 +25,7 @@ Work = Callable[[list[Any]], list[Any]]
 
 GROUP = 8  # messages done in one go, at most
 _PATIENCE = 4  # one in so many that wait: where few do, each gets its answer sooner alone
+_TURNS = 4  # of the event loop between two groups: answers go out, requests come in, and of new connections one a turn
 _NEWEST = 0.05  # weight of the newest piece in the mean time of one: one that stalled turns nobody away, twenty slow ones do
 
 
@@ -114,7 +115,8 @@ class WorkQueue:
                 seconds = (time.perf_counter() - started) / len(group)
                 self._seconds += (seconds - self._seconds) * (_NEWEST if self._seconds else 1)
                 self._deliver(group, results)
-                await asyncio.sleep(0)  # answers go out, requests come in
+                for _ in range(_TURNS):
+                    await asyncio.sleep(0)
         finally:
             self._running = None
 

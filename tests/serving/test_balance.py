@@ -10,7 +10,8 @@ from serving.balance import Balance
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "moves"), [(7, 0, True), (6, 1, True), (4, 2, False), (3, 3, False), (2, 0, False), (300, 255, False)]
+    ("own", "other", "moves"),
+    [(7, 0, True), (6, 1, True), (4, 2, True), (3, 2, False), (3, 3, False), (1, 0, False), (300, 255, False)],
 )
 def test_only_who_has_far_more_to_do_sends_clients_away(tmp_path: Path, own: int, other: int, moves: bool) -> None:
     busy, idle = (Balance(tmp_path, worker=number, workers=2) for number in (1, 2))
@@ -29,6 +30,7 @@ def test_a_worker_that_starts_again_begins_with_nothing(tmp_path: Path) -> None:
     assert not busy.end()
     Balance(tmp_path, worker=2, workers=2)
     assert busy.end()
+    assert not busy.end()  # the one sent away has not come back yet
 
 
 def test_alone_nobody_is_sent_away(tmp_path: Path) -> None:
