@@ -30,7 +30,7 @@ class Settings:
         feedback: KEFU_FEEDBACK, the SQLite file of feedback, or the URL of a PostgreSQL database; beside `state` if not given.
         host: KEFU_HOST, an IP address or a name that resolves to one.
         port: KEFU_PORT.
-        workers: KEFU_WORKERS, processes; each takes one core and about 330 MB.
+        workers: KEFU_WORKERS, processes; each takes one core and about 310 MB.
         max_body: KEFU_MAX_BODY, bytes of a request. The largest /score, written in ASCII, has 3.1 million.
         body_seconds: KEFU_BODY_SECONDS, time in which a body must have arrived.
         rate: KEFU_RATE, messages a minute of a key without a limit of its own, or of an address without keys; 0 is no limit.
