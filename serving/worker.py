@@ -40,8 +40,8 @@ class _Piece:
 class WorkQueue:
     """First come, first served, while what waits will be done in time. Long work should come in small pieces.
 
-    Work is done on the event loop itself, which sends answers and reads requests between two pieces: a thread of its own took a tenth
-    more time for the same messages, and answered in an order of its own. Only work that may wait for the network gets a thread.
+    Work is done on the event loop itself, which sends answers and reads requests between two pieces: with a thread of its own the same
+    messages took a twentieth more CPU, and half as long again at the p99. Only work that may wait for the network gets a thread.
     """
 
     def __init__(self, *, limit: int, max_wait: float = math.inf, threaded: bool = False) -> None:
