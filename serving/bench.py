@@ -133,7 +133,7 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
             if connection.getresponse().status == 200:
                 return
         except OSError:
-            time.sleep(0.1)
+            time.sleep(0.02)
     raise ConfigError(f"the server was not ready within {_READY_SECONDS:.0f} s")
 
 

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _SCRIPT = Path(__file__).with_suffix(".lua")
 _DIALOGUES = ROOT / "data" / "ecommerce" / "dialogues" / "heldout_test.jsonl"
 _README = ROOT / "README.md"
 _MARKS = ("<!-- load -->", "<!-- /load -->")
+_PAUSE = 1.0  # second between two runs, in which a server is done with what wrk left behind
 _EVERY = 10_000  # requests between two looks at the memory
 
 
@@ -38,12 +40,14 @@ class Target:
         name: What the table calls it.
         port: Where it listens on loopback.
         pid: Its first process.
+        ready: Seconds from its start to the first answer of /readyz.
         sizes: A file to which BentoML's workers add a byte a batch: how many messages it had. The others write none.
     """
 
     name: str
     port: int
     pid: int
+    ready: float
     sizes: Path
 
 
@@ -199,6 +203,7 @@ def _compare(options: argparse.Namespace, folder: Path, texts: int) -> str:
         for run in range(options.runs):
             for count in clients:
                 for target in targets if run % 2 == 0 else targets[::-1]:
+                    time.sleep(_PAUSE)
                     before = len(_sizes(target))
                     load = drive(
                         target.port, folder / "conversations", clients=count, seconds=options.seconds, run=f"{run}-{count}"
@@ -213,7 +218,8 @@ def _compare(options: argparse.Namespace, folder: Path, texts: int) -> str:
     lines = [
         f"`python -m serving.bench_load`, {datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, shared with the load (wrk, one "
         f"thread); default settings, the log sent to /dev/null; {texts} distinct texts in their conversations; medians of "
-        f"{options.runs} runs of {options.seconds} s; MB is the largest worker's (PSS).",
+        f"{options.runs} runs of {options.seconds} s; MB is the largest worker's (PSS). "
+        f"Ready after {', '.join(f'{target.ready:.1f} s ({target.name})' for target in targets)}.",
         "",
         "| server | clients | answers/s | p50 ms | p95 ms | p99 ms | served p99 ms | 503 | other errors | MB |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -278,8 +284,9 @@ def _started(name: str, folder: Path, command: list[str]) -> Iterator[Target]:
         "BENTOML_HOME": str(folder / f".bentoml-{port}"),
     }  # fmt: skip
     command = [str(port) if word == "PORT" else word for word in command]
+    started = time.monotonic()
     with running([sys.executable, *command], port, environment) as process:
-        yield Target(name, port, process.pid, state.with_suffix(".batches"))
+        yield Target(name, port, process.pid, time.monotonic() - started, state.with_suffix(".batches"))
 
 
 def _sizes(target: Target) -> bytes:
