@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Digits in groups, as people type them: "138 0013 8000", "1380-0138-000". Two groups with a dash may be a price range.
+# Digits in groups, as people type them: "138 0013 8000", "1380-0138-000". Two groups with a dash may be a price range. After two
+# letters or more it is a parcel's number (SF138…); one letter is a slip, or an ornament that NFKC made a letter of.
 _PHONE = re.compile(
-    r"(?:(?<![\dA-Za-z])|(?<=[VvWw][Xx])|(?<=[Tt][Ee][Ll]))(?:(?:\+|00)?86[- ]?)?"
+    r"(?:(?<![\dA-Za-z])|(?<=[^\dA-Za-z][A-Za-z])|(?<=\A[A-Za-z])|(?<=[VvWw][Xx])|(?<=[Tt][Ee][Ll]))(?:(?:\+|00)?86[- ]?)?"
     r"(?:1[3-9]\d([- .]?)\d{4}\1\d{4}|1[3-9]\d[- ]\d{8}|1[3-9]\d[- ]\d{3}[- ]\d{5}|1[3-9]\d{5}[- ]\d{4}|1[3-9]\d{3} \d{6})(?!\d)"
 )
 # Apart, because a bank card ends so too: "6222 0212 1381 2345 678".

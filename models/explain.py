@@ -220,7 +220,7 @@ def _spans(text: str) -> list[tuple[int, int]]:
 
 def _neighbours(bundle: Bundle, vector: NDArray[np.float32]) -> tuple[Neighbour, ...]:
     faq = bundle.faq
-    cosines = faq.vectors @ vector
+    cosines = faq.cosines_with(vector)
     found = []
     for row in np.argsort(-cosines, kind="stable")[:_NEIGHBOURS]:
         entry = faq.entries[faq.owner[row]]

@@ -141,6 +141,10 @@ class FaqIndex:
         """Returns the cosine of pairs of questions. Shape: (n, 2) row numbers to (n,)."""
         return np.asarray((self.vectors[pairs[:, 0]] * self.vectors[pairs[:, 1]]).sum(1), np.float32)
 
+    def cosines_with(self, vector: NDArray[np.float32], rows: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
+        """Returns the cosine of a vector with every question, or with those of some rows, in [-1, 1]. Shape: (n,)."""
+        return np.asarray(np.clip(self.vectors[rows] @ vector, -1, 1), np.float32)
+
     def candidates(self, text: str, vector: NDArray[np.float32], reading: Reading, *, top_k: int = 20) -> Candidates:
         """Returns the entries near a query by vector or by words, with their features.
 
@@ -164,7 +168,7 @@ class FaqIndex:
         cosines, ngrams, words = (np.full(own.shape, -np.inf, np.float32) for _ in range(3))
         questions = own[held]
         cosines[held], ngrams[held], words[held] = (
-            np.clip(self.vectors[questions] @ vector, -1, 1), self._ngrams.scores(text)[questions], bm25[questions],
+            self.cosines_with(vector, questions), self._ngrams.scores(text)[questions], bm25[questions],
         )  # fmt: skip
         best_question = own[np.arange(len(entries)), cosines.argmax(axis=1)]
         counts = self._counts[entries]

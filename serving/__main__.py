@@ -1,4 +1,4 @@
-"""`python -m serving`: checks address and port, then becomes `bentoml serve`, which checks the rest."""
+"""`python -m serving`: checks address and port, then does what `bentoml serve` does, which checks the rest."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Api:
 
     async def close(self) -> None:
         """Waits for the work under way."""
-        await asyncio.to_thread(self._queue.close)
+        await self._queue.close()
         await self._feedback.close()
 
     def _endpoint(self, operation: Operation) -> Callable[[Request], Awaitable[Response]]:

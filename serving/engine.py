@@ -119,6 +119,8 @@ class Engine:
         results: dict[int, ChatResult] = {}
         try:
             results = self._together(calls)
+        except StateError as error:  # the store is locked or gone: each by itself would wait as long again
+            return [error] * len(calls)
         except Exception as error:  # each by itself tells which of them it is
             logger.debug("a batch of %d goes one by one", len(calls), exc_info=placed(error))
         return [results[place] if place in results else self._alone(call) for place, call in enumerate(calls)]

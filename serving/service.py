@@ -8,6 +8,7 @@ from threading import Thread
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.access import Access
 from serving.checks import check_files, sweep
 from serving.feedback.desk import check_target, prepare_feedback
 from serving.front import Front
@@ -54,6 +55,7 @@ class Kefu:
     @staticmethod  # below, or BentoML does not find the hook
     def check() -> None:
         """Refuses to start workers that could only die, one after another."""
+        Access(settings)
         sweep(settings)
         check_files(settings)
         check_store(settings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import math
 import time
 from collections import deque
@@ -17,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from serving.errors import OverloadedError
+from serving.logs import placed
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,10 +94,12 @@ class WorkQueue:
         """
         return await self._add(work, item, grouped=True)
 
-    def close(self) -> None:
-        """Waits for the piece under way."""
+    async def close(self) -> None:
+        """Waits for all that was taken on."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
         if self._thread is not None:
-            self._thread.shutdown(wait=True)
+            await asyncio.to_thread(self._thread.shutdown)
 
     def _add(self, work: Work, item: Any, *, grouped: bool) -> asyncio.Future[Any]:
         if self._waiting >= self._limit or self._waiting * self._seconds > self._max_wait:
@@ -114,7 +120,10 @@ class WorkQueue:
                 results = await self._do(group[0].work, [piece.item for piece in group])
                 seconds = (time.perf_counter() - started) / len(group)
                 self._seconds += (seconds - self._seconds) * (_NEWEST if self._seconds else 1)
-                self._deliver(group, results)
+                try:
+                    self._deliver(group, results)
+                except Exception as error:  # a fault of ours, of which nobody may wait for an answer for ever
+                    _fail(group, error)
                 for _ in range(_TURNS):
                     await asyncio.sleep(0)
         finally:
@@ -147,6 +156,13 @@ class WorkQueue:
                 piece.future.set_exception(result)
             else:
                 piece.future.set_result(result)
+
+
+def _fail(group: list[_Piece], error: Exception) -> None:
+    logger.error("work was done and not delivered", exc_info=placed(error))
+    for piece in group:
+        if not piece.future.done():
+            piece.future.set_exception(RuntimeError(type(error).__name__))
 
 
 def _alone(work: Callable[[], Any], _: list[Any]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6B656675  # "kefu"; of those that start together, one changes the tables
 _WAIT = 5  # seconds for a connection, or for another writer
+_EMPTYING = 0.5  # seconds that a deletion waits for the log to be emptied
 _ASKED_TO = "the feedback store cannot be used now, and this was not kept; send it again"
 
 
@@ -75,7 +77,10 @@ class Database:
             with self._described(), self.engine.connect() as connection:
                 driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction, which is in the way
                 try:
-                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                    end = time.monotonic() + _EMPTYING
+                    # Another worker may be moving the log: that is no error, and nothing is done.
+                    while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] and time.monotonic() < end:
+                        time.sleep(0.01)
                 except sqlite3.Error as error:
                     raise FeedbackError(_ASKED_TO) from RuntimeError(str(error))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -56,7 +55,7 @@ class FeedbackDesk:
 
     async def close(self) -> None:
         """Waits for what is being written."""
-        await asyncio.to_thread(self._queue.close)
+        await self._queue.close()
         if self._store is not None:
             self._store.close()
 

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _SCHEMA = 2
 _DAY = 86400.0
 _WAIT = 2.0  # seconds for another worker to end its transaction; all else of this worker waits as well
+_EMPTYING = 0.5  # seconds that a deletion waits for the log to be emptied
 _LOG_PAGES = 20_000  # of 4 KB; a log that long is moved at once, should `tidy` not be called
 _CHUNK = 500  # rows deleted at once: other workers write in between
 
@@ -64,6 +65,7 @@ class SqliteConversations:
         """
         self._seconds = days * _DAY
         self._writing, self._tidying = threading.RLock(), threading.Lock()
+        self._log_holds_deleted = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
@@ -160,7 +162,9 @@ class SqliteConversations:
     def tidy(self) -> None:
         """Moves the log into the file, which else a message would do, and wait for the disk (60 ms, measured)."""
         with self._tidying, suppress(sqlite3.Error):  # locked by another worker, or closed: the next second will do
-            self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            how = "TRUNCATE" if self._log_holds_deleted else "PASSIVE"
+            (busy, *_) = self._tidier.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+            self._log_holds_deleted = self._log_holds_deleted and bool(busy)
 
     def close(self) -> None:
         """Closes the file."""
@@ -203,7 +207,15 @@ class SqliteConversations:
 
     def _empty_log(self) -> None:
         """Moves the write-ahead log into the file, or what was deleted would stay readable in it."""
-        self._row("PRAGMA wal_checkpoint(TRUNCATE)", ())
+        end = time.monotonic() + _EMPTYING
+        with self._tidying:
+            while busy := self._row("PRAGMA wal_checkpoint(TRUNCATE)", ())[
+                0
+            ]:  # another worker is moving it: no error, nothing done
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.01)
+            self._log_holds_deleted = bool(busy)  # then `tidy` tries again
 
 
 def open_wal(connection: sqlite3.Connection) -> None:

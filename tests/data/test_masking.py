@@ -52,6 +52,8 @@ def id_card(body: str) -> str:
 @example("", PHONE, (3, 4, 4), ".", "", "")
 @example("中山路15号", PHONE, (11,), "", "", "")
 @example("加wx", PHONE, (11,), "", "", "")
+@example("o", PHONE, (11,), "", "", "")
+@example("打t", PHONE, (11,), "", "", "")
 @example("Tel", PHONE, (11,), "", "", "谢谢")
 def test_no_mobile_number_is_left_whatever_chinese_stands_around_it(
     before: str, number: str, sizes: tuple[int, ...], sign: str, country: str, after: str

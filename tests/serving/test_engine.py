@@ -135,7 +135,7 @@ def test_work_beyond_the_limit_is_refused_at_once(threaded: bool) -> None:
         queue = WorkQueue(limit=2, threaded=threaded)
         results = await asyncio.gather(*(queue.run(time.sleep, 0.05) for _ in range(5)), return_exceptions=True)
         again = await queue.run(lambda: "free again")
-        queue.close()
+        await queue.close()
         return [*results, again]
 
     *results, again = asyncio.run(flood())
@@ -149,7 +149,7 @@ def test_work_that_would_wait_too_long_is_refused_at_once(threaded: bool) -> Non
         await queue.run(time.sleep, 0.05)  # now it knows how long a piece takes
         results = await asyncio.gather(*(queue.run(time.sleep, 0.05) for _ in range(9)), return_exceptions=True)
         again = await queue.run(lambda: "free again")
-        queue.close()
+        await queue.close()
         return [*results, again]
 
     *results, again = asyncio.run(flood())
@@ -245,7 +245,7 @@ def test_what_waits_is_done_in_one_go_and_in_order(threaded: bool) -> None:
         queue = WorkQueue(limit=100, threaded=threaded)
         found = await asyncio.gather(*(queue.run_grouped(work, item) for item in range(40)), return_exceptions=True)
         assert queue.waiting == 0
-        queue.close()
+        await queue.close()
         return found
 
     found = asyncio.run(ask())
@@ -260,7 +260,44 @@ def test_grouped_work_is_refused_when_too_much_waits(threaded: bool) -> None:
         queue = WorkQueue(limit=2, threaded=threaded)
         asked = (queue.run_grouped(lambda items: [time.sleep(0.05)] * len(items), item) for item in range(5))
         found = await asyncio.gather(*asked, return_exceptions=True)
-        queue.close()
+        await queue.close()
         return found
 
     assert sum(isinstance(result, OverloadedError) for result in asyncio.run(ask())) == 3
+
+
+def test_work_that_cannot_be_delivered_is_an_error_and_holds_nobody_up() -> None:
+    async def ask() -> list[Any]:
+        queue = WorkQueue(limit=9)
+        wrong = queue.run_grouped(lambda _: [], 1)
+        right = queue.run(lambda: 2)
+        found = await asyncio.gather(wrong, right, return_exceptions=True)
+        await queue.close()
+        return found
+
+    wrong, right = asyncio.run(ask())
+    assert isinstance(wrong, RuntimeError) and right == 2
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_closing_waits_for_all_that_was_taken_on(threaded: bool) -> None:
+    async def ask() -> list[Any]:
+        queue = WorkQueue(limit=9, threaded=threaded)
+        asked = [asyncio.ensure_future(queue.run(lambda number=number: number)) for number in range(3)]
+        await asyncio.sleep(0)
+        await queue.close()
+        return await asyncio.gather(*asked)
+
+    assert asyncio.run(ask()) == [0, 1, 2]
+
+
+def test_a_store_that_is_locked_is_tried_once_for_a_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def locked(name: str) -> None:
+        tries.append(name)
+        raise StateError("locked")
+
+    monkeypatch.setattr(engine._store, "get", locked)
+    results = engine.chat_many(calls(*((f"c{number}", "怎么查物流", None) for number in range(8))))
+    assert len(results) == 8 and all(isinstance(result, StateError) for result in results) and len(tries) == 1

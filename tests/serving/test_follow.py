@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 import pytest
 
 from data.errors import BundleError
-from serving import service
+from serving import process
+from serving.settings import Settings
 
 
 @pytest.mark.parametrize("error", [BundleError("the disk did not answer"), MemoryError()])
@@ -28,13 +28,14 @@ def test_a_bundle_that_could_not_be_loaded_is_tried_again(
             raise error
         return True
 
-    monkeypatch.setattr(service, "settings", replace(service.settings, reload_seconds=0.01))
-    monkeypatch.setattr(service, "_RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(service, "current_stamp", lambda _: (Path("b1"), 1, 1))
-    monkeypatch.setattr(service, "follow", follow)
+    monkeypatch.setattr(process, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(process, "current_stamp", lambda _: (Path("b1"), 1, 1))
+    monkeypatch.setattr(process, "follow", follow)
     manifest = SimpleNamespace(bundle_version="b1")
     engine = SimpleNamespace(brain=SimpleNamespace(bundle=SimpleNamespace(manifest=manifest)))
-    worker: Any = SimpleNamespace(engine=engine, metrics=SimpleNamespace(reload=reloads.append))
+    worker: Any = SimpleNamespace(
+        _settings=Settings(reload_seconds=0.01), _engine=engine, _metrics=SimpleNamespace(reload=reloads.append)
+    )
     with caplog.at_level(logging.ERROR), pytest.raises(TimeoutError):
-        asyncio.run(asyncio.wait_for(service.Kefu.inner._follow(worker), 1.0))
+        asyncio.run(asyncio.wait_for(process.Process._follow(worker), 1.0))
     assert reloads == ["failed", "ok"] and len(tried) == 2, "what failed is tried again, what is loaded is not"

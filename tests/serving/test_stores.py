@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import redis
 
 from data.errors import ConfigError
+from data.types import Speaker, Utterance
 from models.analysis import Conversation
 from serving import conversations
 from serving.conversations import ConversationStore, Remembered, StoredAnswer, to_json
@@ -322,3 +324,20 @@ def test_tidying_moves_the_log_into_the_file(tmp_path: Path) -> None:
     assert path.stat().st_size > before
     store.close()
     store.tidy()  # a second too late is no matter
+
+
+def test_what_is_deleted_leaves_the_log_though_another_worker_moves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.stores.sqlite._EMPTYING", 0.1)
+    path = tmp_path / "state.db"
+    store = SqliteConversations(path, days=1)
+    said = replace(Conversation("c"), turns=(Utterance(Speaker.USER, "秘密的话"),))
+    store.save(Remembered(Conversation("c")), Remembered(said, 1))
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM conversations").fetchone() == (1,)
+    assert store.delete("c")  # the reader keeps the log from being emptied
+    log = path.with_name("state.db-wal")
+    assert "秘密的话".encode() in log.read_bytes()
+    reader.execute("COMMIT")
+    store.tidy()
+    assert log.stat().st_size == 0 and "秘密的话".encode() not in path.read_bytes()
