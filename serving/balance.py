@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 _FEW = 2  # requests: with fewer under way nobody waits long
-_PAUSE = 0.1  # seconds until who was sent away is counted elsewhere
+_PAUSE = 0.03  # seconds until who was sent away is counted elsewhere
 
 
 class Balance:
