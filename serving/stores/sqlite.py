@@ -160,7 +160,7 @@ class SqliteConversations:
             pass
 
     def tidy(self) -> None:
-        """Moves the log into the file, which else a message would do, and wait for the disk (60 ms, measured)."""
+        """Moves the log into the file, which else a message would do, and wait for the disk meanwhile."""
         with self._tidying, suppress(sqlite3.Error):  # locked by another worker, or closed: the next second will do
             how = "TRUNCATE" if self._log_holds_deleted else "PASSIVE"
             (busy, *_) = self._tidier.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
