@@ -80,8 +80,8 @@ class Analyzer:
         intents = calibration.intent_probabilities(encoded.intent)
         slope, intercept = calibration.presence_scale
         presence = sigmoid(encoded.presence * slope + intercept)
-        rejected = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence, texts)
-        return [Reading(intents[row], presence[row], float(rejected[row])) for row in range(len(rejected))]
+        rejected = calibration.rejector.probability(encoded, texts)
+        return [Reading(intents[row], presence[row], float(rejected[row]), encoded.tokens[row]) for row in range(len(rejected))]
 
     def _one(self, text: str, reading: Reading, emotions: np.ndarray, vector: np.ndarray, top_k: int) -> Analysis:
         intents, presence, out_of_scope = reading.intent, reading.presence, reading.out_of_scope

@@ -244,7 +244,8 @@ def _candidates(
         )
         shown.append(
             Candidate(
-                entry.faq_id, entry.question, faq.questions[found.questions[place]], round(float(row[0]), 4),
+                entry.faq_id, entry.question, faq.questions[found.questions[place]],
+                round(float(faq.cosines_with(vector, found.questions[place : place + 1])[0]), 4),
                 round(float(confidence[place]), 4), is_usable(entry, circumstances), round(fusion.bias, 4), shares,
             )
         )  # fmt: skip

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Shares of a query's characters and pairs of them, weighed by rarity, that occur in the entry, and the rarest that do not.
-COVERAGE = (
-    "char_cover", "char_gap", "char_cover_all", "char_gap_all", "pair_cover", "pair_gap", "pair_cover_all", "pair_gap_all",
-    "exact",  # whether the query is one of the entry's questions, but for particles
+# What is compared with the other candidates, too: each has a margin beside it.
+COMPARED = (
+    "ngram", "ngram_support", "intent_agreement", "presence",
+    # Word by word with the entry's questions: with the likest one, there and back; with that which holds the query best; with all.
+    "match", "match_back", "both", "asked", "covered", "least_covered",
+    # The same with its answer: alone, and beside its questions.
+    "told", "least_told", "held", "least_held",
 )  # fmt: skip
 FEATURES = (
-    "cosine", "cosine_margin", "bm25", "bm25_margin", "intent_agreement",
-    "support", "support_margin", "standard", "ngram", "ngram_margin", "ngram_support",
-    "presence", "out_of_scope", "certainty", "presence_max", "length", *COVERAGE,
+    *COMPARED,
+    *(f"{name}_margin" for name in COMPARED),  # less the best of the other candidates
+    "unanswered_cosine", "unanswered_match",  # with the nearest question that no entry answers
+    "exact",  # whether the query is one of the entry's questions, but for particles
 )  # fmt: skip
 
 
@@ -25,7 +29,7 @@ class SearchHit:
 
     Attributes:
         faq_id: The entry.
-        matched_question: The indexed question nearest to the query; it explains the hit.
+        matched_question: The indexed question likest to the query, word by word; it explains the hit.
         score: Cosine of query and matched question, in [-1, 1]. Not a probability.
         confidence: Calibrated probability that the entry answers the query, in [0, 1].
         calibrated: Whether the matched question was there when thresholds were fitted; if not, the entry is only suggested.
@@ -47,8 +51,10 @@ class Fusion:
         bias: The intercept.
     """
 
-    weights: tuple[float, ...] = (40.0, 20.0, 0.5, 0.5, 1.0, *[0.0] * (len(FEATURES) - 5))
-    bias: float = -37.0
+    weights: tuple[float, ...] = tuple(
+        {"both": 20.0, "both_margin": 10.0, "intent_agreement": 1.0}.get(name, 0.0) for name in FEATURES
+    )
+    bias: float = -34.0
 
     def probability(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Returns the probability of each row. Shape: (n, features) to (n,)."""

@@ -15,20 +15,34 @@ from data.errors import ConfigError
 _NEVER = -1e4  # added to the score of a token that is not to be looked at
 
 
+class Pooled(NamedTuple):
+    """What the trunk makes of n messages.
+
+    Attributes:
+        summary: The mean of each message's own tokens, and their weighted means for intent and emotion. Shape: (n, 3 hidden), float32.
+        tokens: One vector of unit length for each token. Shape: (n, length, token_width), float32.
+    """
+
+    summary: Tensor
+    tokens: Tensor
+
+
 class Outputs(NamedTuple):
-    """What one pass gives, in the order of the ONNX graph's outputs.
+    """What the heads make of n messages, in the order of the ONNX graph's outputs.
 
     Attributes:
         vector: Retrieval vector of unit length. Shape: (n, hidden), float32.
         intent: Logits of the intent ranking. Shape: (n, intents), float32.
         presence: Independent logits of each intent being present. Shape: (n, intents), float32.
         emotion: Logits of the emotions. Shape: (n, emotions), float32.
+        outside: Logit of being out of scope. Shape: (n,), float32.
     """
 
     vector: Tensor
     intent: Tensor
     presence: Tensor
     emotion: Tensor
+    outside: Tensor
 
 
 class CustomerServiceModel(nn.Module):
@@ -41,7 +55,9 @@ class CustomerServiceModel(nn.Module):
     center: Tensor
     spread: Tensor
 
-    def __init__(self, trunk: PreTrainedModel, *, intents: int, emotions: int, segments: int, dropout: float) -> None:
+    def __init__(
+        self, trunk: PreTrainedModel, *, intents: int, emotions: int, segments: int, dropout: float, token_width: int = 64
+    ) -> None:
         super().__init__()
         hidden = int(trunk.config.hidden_size)
         self.trunk = trunk
@@ -50,6 +66,7 @@ class CustomerServiceModel(nn.Module):
         self.intent = nn.Linear(2 * hidden, intents)
         self.presence = nn.Linear(2 * hidden, intents)
         self.emotion = nn.Linear(2 * hidden, emotions)
+        self.outside = nn.Linear(2 * hidden, 1)
         # One angry word among twenty drowns in a mean. Starting from zero, both weigh all words alike.
         # Source: Lin et al. 2017, A Structured Self-Attentive Sentence Embedding.
         self.intent_weigher = nn.Linear(hidden, 1, bias=False)
@@ -57,6 +74,7 @@ class CustomerServiceModel(nn.Module):
         nn.init.zeros_(self.intent_weigher.weight)
         nn.init.zeros_(self.emotion_weigher.weight)
         self.projection = nn.Linear(hidden, hidden, bias=False)
+        self.token_projection = nn.Linear(hidden, token_width)
         # A row carries about one intent, so that presence starts at its prior instead of at one half.
         nn.init.constant_(self.presence.bias, -math.log(max(1, intents - 1)))
         # Mean-pooled vectors of e5 share one large component; heads learn several times faster without it.
@@ -66,15 +84,27 @@ class CustomerServiceModel(nn.Module):
         # Retrieval starts from what the base encoder already knows.
         nn.init.eye_(self.projection.weight)
 
-    def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
-        """Returns the mean of each message's own tokens, and their weighted means for intent and emotion.
+    def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Pooled:
+        """Returns the summaries of messages and the vectors of their tokens."""
+        return self._pooled(self.states(input_ids, attention_mask, token_type_ids), attention_mask, token_type_ids)
 
-        Shape: (n, 3 hidden), float32.
-        """
+    def states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+        """Returns what the trunk makes of each token. Shape: (n, length, hidden), float32."""
         arguments = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.segments > 1:
             arguments["token_type_ids"] = token_type_ids
-        return self._summaries(self.trunk(**arguments)[0].float(), attention_mask, token_type_ids)
+        return self.trunk(**arguments)[0].float()  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def start_tokens(self, states: Tensor) -> None:
+        """Lets the vectors of tokens start as the principal components of some states, about their mean.
+
+        Without its mean, which all tokens of e5 share, they tell words apart at once. Shape: (n, hidden), n at least token_width.
+        """
+        center = states.mean(0)
+        directions = torch.linalg.svd(states - center, full_matrices=False)[2][: self.token_projection.out_features]
+        self.token_projection.weight[: len(directions)] = directions
+        self.token_projection.bias.copy_(-self.token_projection.weight @ center)
 
     def lower(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, *, layers: int) -> Tensor:
         """Returns the hidden states after the first layers. Shape: (n, length, hidden), float32."""
@@ -85,12 +115,12 @@ class CustomerServiceModel(nn.Module):
             hidden = layer(hidden, mask)
         return hidden
 
-    def upper(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor, *, layers: int) -> Tensor:
+    def upper(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor, *, layers: int) -> Pooled:
         """Returns what `pool` would, given the hidden states that `lower` made with the same number of layers."""
         mask = _additive(attention_mask)
         for layer in self._stack()[1][layers:]:
             hidden = layer(hidden, mask)
-        return self._summaries(hidden.float(), attention_mask, token_type_ids)
+        return self._pooled(hidden.float(), attention_mask, token_type_ids)
 
     def freeze(self, *, layers: int, embeddings: bool) -> None:
         """Keeps the first layers, and the word embeddings if asked or if there are frozen layers, as they are."""
@@ -110,25 +140,26 @@ class CustomerServiceModel(nn.Module):
             raise ConfigError(f"frozen_layers needs a BERT-like encoder, got {type(self.trunk).__name__}; set it to 0")
         return self.trunk.embeddings, encoder.layer  # type: ignore[union-attr, return-value]
 
-    def _summaries(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+    def _pooled(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Pooled:
         own = (attention_mask * (1 - token_type_ids)).to(hidden.dtype)
         weights = [own / own.sum(1, keepdim=True)]
         for weigher in (self.intent_weigher, self.emotion_weigher):
             weights.append(torch.softmax(weigher(hidden).squeeze(-1) + (1.0 - own) * _NEVER, dim=1))
-        return torch.cat([(hidden * weight.unsqueeze(-1)).sum(1) for weight in weights], dim=1)
+        summary = torch.cat([(hidden * weight.unsqueeze(-1)).sum(1) for weight in weights], dim=1)
+        return Pooled(summary, nn.functional.normalize(self.token_projection(hidden), dim=-1))
 
-    def heads(self, pooled: Tensor) -> Outputs:
+    def heads(self, summary: Tensor) -> Outputs:
         """Returns the encoder's outputs of pooled messages. Shape of the argument: (n, 3 hidden), float32."""
         hidden = self.projection.in_features
-        vector = nn.functional.normalize(self.projection(pooled[:, :hidden]), dim=-1)
-        mean, wanted, felt = self.dropout((pooled - self.center) / self.spread).split(hidden, dim=1)
+        vector = nn.functional.normalize(self.projection(summary[:, :hidden]), dim=-1)
+        mean, wanted, felt = self.dropout((summary - self.center) / self.spread).split(hidden, dim=1)
         wants, feels = torch.cat([mean, wanted], dim=1), torch.cat([mean, felt], dim=1)
-        return Outputs(vector, self.intent(wants), self.presence(wants), self.emotion(feels))
+        return Outputs(vector, self.intent(wants), self.presence(wants), self.emotion(feels), self.outside(wants).squeeze(-1))
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor, ngram_ids: Tensor, ngram_weights: Tensor
-    ) -> Outputs:
-        """Returns all outputs: the encoder's, and the n-grams' on top of them.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Returns all outputs: the encoder's with the n-grams' on top of them, and last the tokens of Pooled.
 
         Args:
             input_ids: Shape: (n, length), int64.
@@ -137,9 +168,10 @@ class CustomerServiceModel(nn.Module):
             ngram_ids: Shape: (n, m), int64; 0 is padding.
             ngram_weights: Shape: (n, m), float32.
         """
-        vector, intent, presence, emotion = self.heads(self.pool(input_ids, attention_mask, token_type_ids))
+        pooled = self.pool(input_ids, attention_mask, token_type_ids)
+        vector, intent, presence, emotion, outside = self.heads(pooled.summary)
         wide_intent, wide_presence, wide_emotion = self.lexical(ngram_ids, ngram_weights)
-        return Outputs(vector, intent + wide_intent, presence + wide_presence, emotion + wide_emotion)
+        return vector, intent + wide_intent, presence + wide_presence, emotion + wide_emotion, outside, pooled.tokens
 
 
 class LexicalHead(nn.Module):

@@ -23,7 +23,9 @@ class TrainingSettings:
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
         presence_weight: Weight of the presence loss.
         emotion_weight: Weight of the emotion loss.
+        outside_weight: Weight of the loss of being out of scope.
         pair_weight: Weight of the contrastive loss.
+        token_weight: Weight of the contrastive loss word by word.
         pair_temperature: Temperature of the contrastive loss.
         label_smoothing: Mass given to the other labels, in [0, 1).
         logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
@@ -47,7 +49,9 @@ class TrainingSettings:
     trunk_dropout: float = 0.0
     presence_weight: float = 0.2
     emotion_weight: float = 1.0
+    outside_weight: float = 1.0
     pair_weight: float = 0.5
+    token_weight: float = 0.5
     pair_temperature: float = 0.05
     label_smoothing: float = 0.05
     logit_adjustment: float = 0.0

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from models.inputs import TokenBatch, pad, tokenise
 from models.lexical import Lexicon, pad_lexical
-from models.network import CustomerServiceModel, Outputs
+from models.network import CustomerServiceModel, Outputs, Pooled
 from models.settings import TrainingSettings
 
+_TOKEN_ROWS = 400  # some six thousand tokens: enough for their principal components
 _PROBE_ROWS = 2500  # enough for a linear probe; more would only cost time
 _MAIN_SHARE = 0.7  # of the ranking target when a row carries several intents; the others share the rest
 
@@ -32,7 +33,7 @@ class TrainingRow:
     Attributes:
         message: As `inputs.message_text` made it.
         context: As `inputs.context_text` made it.
-        intents: Indices, main one first; empty for out-of-scope rows, which teach the presence head to stay low.
+        intents: Indices, main one first; empty for out-of-scope rows.
         emotion: Index, or -1 where nobody labelled it.
         weight: How much the row counts, in [0, 1].
     """
@@ -96,6 +97,7 @@ def fit(
     questions = [TrainingRow(message, "", (entry.intent,), -1) for entry in entries for message in entry.messages]
     texts = _Texts(model, tokenizer, [*rows, *questions], settings)
     objective = _Objective(texts.rows, model.intent.out_features, settings)
+    _start_tokens(model, texts, generator)
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
     steps = round(settings.epochs * -(-len(rows) // settings.batch_size))
@@ -124,7 +126,6 @@ def fit(
     return model.eval()
 
 
-@torch.no_grad()
 def predict(
     model: CustomerServiceModel,
     tokenizer: Tokenizer,
@@ -133,25 +134,46 @@ def predict(
     *,
     batch_size: int = 64,
 ) -> list[NDArray[np.float32]]:
-    """Returns the four outputs for (message, context) rows, in their order; without a lexicon, the encoder's alone.
+    """Returns the outputs of Outputs for (message, context) rows, in their order; without a lexicon, the encoder's alone.
 
     Each has shape (n, width), float32.
     """
+    return [
+        np.concatenate(arrays)
+        for arrays in zip(*(row[:-1] for row in _each(model, tokenizer, rows, lexicon, batch_size)), strict=True)
+    ]
+
+
+def predict_tokens(
+    model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[tuple[str, str]]
+) -> list[NDArray[np.float32]]:  # fmt: skip
+    """Returns the vectors of each message's own tokens, without its context's. Shapes: (length, width), float32."""
+    return [row[-1] for row in _each(model, tokenizer, rows, None, 64)]
+
+
+@torch.no_grad()
+def _each(
+    model: CustomerServiceModel, tokenizer: Tokenizer, rows: Sequence[tuple[str, str]], lexicon: Lexicon | None, batch_size: int
+) -> list[tuple[NDArray[np.float32], ...]]:  # fmt: skip
+    """The outputs row by row, each (1, width), and last the tokens of the message."""
     encoded = [tokenise(tokenizer, message, context) for message, context in rows]
     order = sorted(range(len(encoded)), key=lambda index: len(encoded[index][0]))
-    parts = []
+    found: list[tuple[NDArray[np.float32], ...]] = [()] * len(rows)
     model.eval()
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
-        tensors = _tensors(pad([encoded[index] for index in indices], pad_id=_pad_id(tokenizer)))
+        ids, mask, types = _tensors(pad([encoded[index] for index in indices], pad_id=_pad_id(tokenizer)))
         if lexicon is None:
-            outputs = model.heads(model.pool(*tensors))
+            pooled = model.pool(ids, mask, types)
+            outputs: tuple[Tensor, ...] = (*model.heads(pooled.summary), pooled.tokens)
         else:
-            ids, weights = pad_lexical([lexicon.encode(*rows[index]) for index in indices])
-            outputs = model(*tensors, torch.from_numpy(ids), torch.from_numpy(weights))
-        parts.append([output.float().numpy() for output in outputs])
-    back = np.argsort(order)
-    return [np.concatenate(arrays)[back] for arrays in zip(*parts, strict=True)]
+            ngrams, weights = pad_lexical([lexicon.encode(*rows[index]) for index in indices])
+            outputs = model(ids, mask, types, torch.from_numpy(ngrams), torch.from_numpy(weights))
+        *scores, tokens = (output.float().numpy() for output in outputs)
+        own = ((mask == 1) & (types == 0)).numpy()
+        for place, index in enumerate(indices):
+            found[index] = (*(score[place : place + 1] for score in scores), tokens[place][own[place]])
+    return found
 
 
 def use_bfloat16(choice: str) -> bool:
@@ -174,23 +196,38 @@ def length_buckets(lengths: Sequence[int], size: int, generator: random.Random) 
     return batches
 
 
-def contrastive_loss(vectors: Tensor, owners: Sequence[int], temperature: float) -> Tensor:
+def contrastive_loss(likeness: Tensor, owners: Sequence[int], temperature: float) -> Tensor:
     """Returns InfoNCE over questions that come in pairs of one entry: each finds its partner among all of the step.
 
     Args:
-        vectors: Unit vectors, partners side by side. Shape: (2 n, hidden), float32.
-        owners: Entry of each vector; vectors of one's own entry are no negatives.
-        temperature: Divides the cosines.
+        likeness: Of each question with each other one, in [-1, 1], partners side by side. Shape: (2 n, 2 n), float32.
+        owners: Entry of each question; questions of one's own entry are no negatives.
+        temperature: Divides the likeness.
 
     Source: van den Oord et al. 2018; Henderson et al. 2017 (in-batch negatives).
     """
     count = len(owners)
-    scores = vectors @ vectors.T / temperature
+    scores = likeness / temperature
     names = torch.tensor(list(owners))
     partners = torch.arange(count) ^ 1
     hidden = names[:, None] == names[None, :]
     hidden[torch.arange(count), partners] = False
     return nn.functional.cross_entropy(scores.masked_fill(hidden, -1e4), partners)
+
+
+def token_likeness(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Returns how well each question's tokens find their like in each other question: the mean of each token's best cosine.
+
+    Args:
+        tokens: Unit vectors. Shape: (n, length, width), float32.
+        mask: 1 where a token is. Shape: (n, length), int64.
+
+    Source: Khattab and Zaharia 2020, ColBERT: Efficient and Effective Passage Search via Contextualized Late Interaction.
+    """
+    cosines = torch.einsum("qiw,pjw->qpij", tokens, tokens)
+    best = cosines.masked_fill(mask[None, :, None, :] == 0, -1.0).amax(3)
+    weights = mask / mask.sum(1, keepdim=True)
+    return (best * weights[:, None, :]).sum(2)
 
 
 def _losses(
@@ -200,13 +237,17 @@ def _losses(
     """The losses by task of some messages and of questions drawn as (indices, their entries)."""
     questions, owners = drawn
     pooled = texts.pool(indices)
+    summary = pooled.summary
     if questions:
-        pooled = torch.cat([pooled, texts.pool(questions)])
-    outputs = model.heads(pooled)
+        asked = texts.pool(questions)
+        summary = torch.cat([summary, asked.summary])
+    outputs = model.heads(summary)
     losses = objective(outputs, [texts.rows[index] for index in (*indices, *questions)])
     if questions:
         vectors = outputs.vector[len(indices) :]
-        losses["pairs"] = settings.pair_weight * contrastive_loss(vectors, owners, settings.pair_temperature)
+        losses["pairs"] = settings.pair_weight * contrastive_loss(vectors @ vectors.T, owners, settings.pair_temperature)
+        likeness = token_likeness(asked.tokens, texts.mask(questions))
+        losses["tokens"] = settings.token_weight * contrastive_loss(likeness, owners, settings.pair_temperature)
     return losses
 
 
@@ -220,14 +261,18 @@ class _Texts:
         self.encoded: list[TokenRow] = [tokenise(tokenizer, row.message, row.context) for row in rows]
         self.lengths = [len(ids) for ids, _ in self.encoded]
         self._model = model
-        self._pad_id = _pad_id(tokenizer)
+        self.pad_id = _pad_id(tokenizer)
         self._frozen_layers = settings.frozen_layers
         self._autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16(settings.bfloat16))
         self._states = self._freeze() if self._frozen_layers else []
 
-    def pool(self, indices: Sequence[int]) -> Tensor:
-        """Returns the pooled features of some texts. Shape: (n, width), float32."""
-        ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self._pad_id))
+    def mask(self, indices: Sequence[int]) -> Tensor:
+        """Returns 1 where some texts have a token. Shape: (n, length), int64."""
+        return torch.from_numpy(pad([self.encoded[index] for index in indices], pad_id=self.pad_id).mask)
+
+    def pool(self, indices: Sequence[int]) -> Pooled:
+        """Returns what the trunk makes of some texts."""
+        ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self.pad_id))
         with self._autocast:
             if not self._frozen_layers:
                 return self._model.pool(ids, mask, types)
@@ -244,7 +289,7 @@ class _Texts:
         self._model.eval()
         states: list[Tensor] = [torch.empty(0)] * len(self.encoded)
         for indices in self.by_length():
-            ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self._pad_id))
+            ids, mask, types = _tensors(pad([self.encoded[index] for index in indices], pad_id=self.pad_id))
             hidden = self._model.lower(ids, mask, types, layers=self._frozen_layers)
             for index, state in zip(indices, hidden, strict=True):
                 states[index] = state[: self.lengths[index]].half()
@@ -265,13 +310,16 @@ class _Objective:
         ranking, presence = self._targets(rows)
         weights = torch.tensor([row.weight for row in rows])
         emotions = torch.tensor([row.emotion for row in rows])
-        in_scope = weights * torch.tensor([float(bool(row.intents)) for row in rows])
+        beyond = torch.tensor([float(not row.intents) for row in rows])
+        in_scope = weights * (1 - beyond)
         felt = weights * (emotions >= 0)
         smoothing = self.settings.label_smoothing
         present = nn.functional.binary_cross_entropy_with_logits(outputs.presence, presence, reduction="none").sum(1)
         ranked = nn.functional.cross_entropy(outputs.intent + self.prior, ranking, label_smoothing=smoothing, reduction="none")
         emotion = nn.functional.cross_entropy(outputs.emotion, emotions.clamp_min(0), label_smoothing=smoothing, reduction="none")
+        outside = nn.functional.binary_cross_entropy_with_logits(outputs.outside, beyond, reduction="none")
         return {
+            "outside": self.settings.outside_weight * (outside * weights).sum() / weights.sum().clamp_min(1e-6),
             "presence": self.settings.presence_weight * (present * weights).sum() / weights.sum().clamp_min(1e-6),
             "intent": (ranked * in_scope).sum() / in_scope.sum().clamp_min(1e-6),
             "emotion": self.settings.emotion_weight * (emotion * felt).sum() / felt.sum().clamp_min(1e-6),
@@ -288,6 +336,14 @@ class _Objective:
         return ranking, presence
 
 
+@torch.no_grad()
+def _start_tokens(model: CustomerServiceModel, texts: _Texts, generator: random.Random) -> None:
+    model.eval()
+    sample = generator.sample(range(len(texts.rows)), min(_TOKEN_ROWS, len(texts.rows)))
+    ids, mask, types = _tensors(pad([texts.encoded[index] for index in sample], pad_id=texts.pad_id))
+    model.start_tokens(model.states(ids, mask, types)[mask == 1])
+
+
 def _probe(
     model: CustomerServiceModel, texts: _Texts, objective: _Objective, settings: TrainingSettings, generator: random.Random
 ) -> None:
@@ -300,10 +356,10 @@ def _probe(
         generator.sample(range(len(texts.rows)), min(_PROBE_ROWS, len(texts.rows))), key=lambda index: texts.lengths[index]
     )
     with torch.no_grad():
-        features = torch.cat([texts.pool(sample[start : start + 64]) for start in range(0, len(sample), 64)])
+        features = torch.cat([texts.pool(sample[start : start + 64]).summary for start in range(0, len(sample), 64)])
     model.center.copy_(features.mean(0))
     model.spread.copy_(features.std(0).clamp_min(1e-4))
-    heads = [weight for head in (model.intent, model.presence, model.emotion) for weight in head.parameters()]
+    heads = [weight for head in (model.intent, model.presence, model.emotion, model.outside) for weight in head.parameters()]
     optimizer = torch.optim.AdamW(heads, lr=2e-3, weight_decay=0.1)
     model.train()
     for _ in range(settings.probe_steps):

@@ -1,4 +1,7 @@
-"""calibrate: temperatures, FAQ fusion, out-of-scope rejection and thresholds, all from the dev split and nothing else."""
+"""calibrate: temperatures, FAQ fusion, out-of-scope rejection and thresholds, all from the dev split.
+
+Of the train split the fusion and the rejector also learn from what no entry answers and what is out of scope; no threshold does.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ from pipelines.workspace import Workspace
 _MIN_DEV = 50
 _FOLDS = 5
 _EXACT = 4.0  # log-odds for an entry one of whose questions was asked to the letter
-_VECTORS, _WORDY = 100, 400  # training messages of an intent that the rejector learns from: by vector, and by words
+_WORDY = 400  # training messages of an intent whose words the rejector learns from
 _OFFERED = 3  # suggestions that a customer is shown
 
 
@@ -67,7 +70,7 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     chosen |= _intent_thresholds(calibration, encoded, dev, main, labels.intents, config, provenance)
     chosen |= _emotion_thresholds(calibration, encoded, felt, emotions, labels.emotions, config, provenance)
     rejector, oos_threshold = _fit_rejector(calibration, encoder, faq, encoded, prepared, labels.intents, config, provenance)
-    calibration = replace(calibration, rejector=rejector)  # the fusion asks how likely a query is out of scope
+    calibration = replace(calibration, rejector=rejector)
     fusion, faq_thresholds = _fit_fusion(calibration, encoder, faq, prepared, config, provenance)
     chosen |= faq_thresholds | oos_threshold | {"repeat": _repeat_threshold(faq, provenance)}
     calibration = replace(calibration, fusion=fusion, thresholds=Thresholds(**chosen), provenance=provenance)
@@ -79,22 +82,26 @@ def run(config: CalibrateConfig, folder: Path, workspace: Workspace, tracker: Ru
     return {"thresholds": chosen, "provenance": provenance}
 
 
-def faq_candidates(calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]) -> list[Candidates]:
-    """Returns the candidates of each query, as serving would see them."""
+def faq_candidates(
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery], *, itself: bool = True
+) -> list[Candidates]:
+    """Returns the candidates of each query, as serving would see them; without `itself` as if the query were not in the index."""
     encoded = encoder.encode([query.text for query in queries])
     intents = calibration.intent_probabilities(encoded.intent)
     slope, intercept = calibration.presence_scale
     presence = sigmoid(encoded.presence * slope + intercept)
-    outside = calibration.rejector.probability(encoded.vector, encoded.intent, encoded.presence, [query.text for query in queries])
+    outside = calibration.rejector.probability(encoded, [query.text for query in queries])
     return [
-        faq.candidates(query.text, encoded.vector[row], Reading(intents[row], presence[row], float(outside[row])))
+        faq.candidates(
+            query.text, encoded.vector[row], Reading(intents[row], presence[row], float(outside[row]), encoded.tokens[row]), itself=itself
+        )
         for row, query in enumerate(queries)
-    ]
+    ]  # fmt: skip
 
 
 def is_right(faq: FaqIndex, query: FaqQuery, entries: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Tells for each candidate entry whether it answers the query. Shape: (n,)."""
-    return np.array([faq.entries[index].faq_id == query.faq_id for index in entries], np.bool_)
+    return np.array([query.is_answered_by(faq.entries[index].faq_id) for index in entries], np.bool_)
 
 
 def _numbers(facts: dict[str, Any]) -> dict[str, Any]:
@@ -165,13 +172,18 @@ def _emotion_thresholds(
 def _fit_fusion(
     calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, prepared: Prepared, config: CalibrateConfig, provenance: dict[str, Any],
 ) -> tuple[Fusion, dict[str, float]]:  # fmt: skip
-    """Fusion is fitted on the candidates of train and dev queries; its thresholds on out-of-fold confidences of each dev query's best."""
+    """Fusion is fitted on the candidates of dev queries; its thresholds on out-of-fold confidences of each dev query's best.
+
+    Train queries that no entry answers help to fit it. Those that one answers would not: the encoder has learnt them beside it.
+    """
     queries = prepared.queries["dev"]
     if sum(query.faq_id is not None for query in queries) < _MIN_DEV:
         provenance["faq_direct"] = {"target": config.direct_precision, "n": len(queries), "note": "defaults: too few dev queries"}
         return Fusion(), {}
     found, right = _judged_candidates(calibration, encoder, faq, queries)
-    known, known_right = _judged_candidates(calibration, encoder, faq, prepared.queries["train"])
+    known, known_right = _judged_candidates(
+        calibration, encoder, faq, [query for query in prepared.queries["train"] if query.faq_id is None], itself=False
+    )
     folds = np.random.default_rng(config.seed).integers(0, _FOLDS, len(queries))
     best_confidence = np.zeros(len(queries))
     best_right, offered_right = np.zeros(len(queries), np.bool_), np.zeros(len(queries), np.bool_)
@@ -202,9 +214,9 @@ def _fit_fusion(
 
 
 def _judged_candidates(
-    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery]
+    calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, queries: Sequence[FaqQuery], *, itself: bool = True
 ) -> tuple[list[Candidates], list[NDArray[np.bool_]]]:
-    found = faq_candidates(calibration, encoder, faq, queries)
+    found = faq_candidates(calibration, encoder, faq, queries, itself=itself)
     return found, [is_right(faq, query, candidates.entries) for query, candidates in zip(queries, found, strict=True)]
 
 
@@ -223,59 +235,56 @@ def _fit_rejector(
     calibration: Calibration, encoder: OnnxEncoder, faq: FaqIndex, encoded: Encoded, prepared: Prepared, intents: Sequence[str],
     config: CalibrateConfig, provenance: dict[str, Any],
 ) -> tuple[Rejector, dict[str, float]]:  # fmt: skip
-    base = _base_rejector(encoder, faq, prepared, intents, config.seed)
+    base = _base_rejector(faq, prepared, intents, config.seed)
     outside: list[OutOfScopeText] = prepared.out_of_scope["dev"]
     if len(outside) < _MIN_DEV:
         provenance["out_of_scope"] = {"n": len(outside), "note": "defaults: too few out-of-scope dev rows"}
         return base, {}
     other, other_texts = encoder.encode([row.text for row in outside]), [row.text for row in outside]
     texts = [row.text for row in prepared.messages["dev"]]
-    inside, beyond = _rejection_features(base, encoded, texts), _rejection_features(base, other, other_texts)
-    features, truth = np.concatenate([inside, beyond]), np.concatenate([np.zeros(len(inside)), np.ones(len(beyond))])
+    queries = [query.text for query in prepared.queries["dev"]]  # what a shop is asked, whether or not an entry answers it
+    inside, beyond = base.features(encoded, texts), base.features(other, other_texts)
+    asked = base.features(encoder.encode(queries), queries)
+    features = np.concatenate([inside, asked, beyond])
+    truth = np.concatenate([np.zeros(len(inside) + len(asked)), np.ones(len(beyond))])
     mean, scale = features.mean(0), features.std(0) + 1e-6
     model = LogisticRegression(C=10.0).fit((features - mean) / scale, truth)
     rejector = replace(
         base, weights=tuple(map(float, model.coef_[0])), bias=float(model.intercept_[0]), mean=tuple(map(float, mean)),
         scale=tuple(map(float, scale)),
     )  # fmt: skip
-    kept = rejector.probability(encoded.vector, encoded.intent, encoded.presence, texts)
-    outer = rejector.probability(other.vector, other.intent, other.presence, other_texts)
+    kept = rejector.probability(encoded, texts)
+    outer = rejector.probability(other, other_texts)
     sure, too_sure = (calibration.intent_probabilities(part.intent).max(axis=1) for part in (encoded, other))
     certain = float(np.quantile(too_sure, 1 - config.certain_leak))
     # Messages of a certain intent are served in any case: the threshold need only spare the others.
-    threshold = float(np.quantile(np.where(sure >= certain, 0.0, kept), config.in_scope_kept))
+    doubtful = np.where(sure >= certain, 0.0, kept)
+    threshold = float(np.quantile(doubtful, config.in_scope_kept))
     provenance["out_of_scope"] = {
+        "threshold_for_95_percent": float(np.quantile(doubtful, 0.95)),  # what methods are compared at
         "target": config.in_scope_kept, "in_scope_kept": float(((kept < threshold) | (sure >= certain)).mean()),
-        "recall": float(((outer >= threshold) & (too_sure < certain)).mean()), "n": len(truth),
-        "curve": alarm_curve(np.concatenate([kept, outer]), truth == 1),
+        "recall": float(((outer >= threshold) & (too_sure < certain)).mean()), "n": len(kept) + len(outer),
+        "curve": alarm_curve(np.concatenate([kept, outer]), np.arange(len(kept) + len(outer)) >= len(kept)),
         "signs": _sign_thresholds(calibration, encoded, inside, config.in_scope_kept),
     }  # fmt: skip
     provenance["certain_intent"] = {"target": config.certain_leak, "n": len(outside)}
     return rejector, {"out_of_scope": threshold, "certain_intent": certain}
 
 
-def _base_rejector(encoder: OnnxEncoder, faq: FaqIndex, prepared: Prepared, intents: Sequence[str], seed: int) -> Rejector:
-    """What the training split says of out of scope: the direction of the vectors, and the words.
+def _base_rejector(faq: FaqIndex, prepared: Prepared, intents: Sequence[str], seed: int) -> Rejector:
+    """What the words of the training split say of out of scope.
 
     The questions of the knowledge base stand beside the messages within scope: they name products that no dialogue does.
     """
     outside = prepared.out_of_scope["train"]
     if len(outside) < _MIN_DEV:
         return Rejector()
-    sample = _sample(prepared.messages["train"], intents, seed, size=_VECTORS)
-    inside = encoder.encode([row.text for row in sample], [row.history for row in sample]).vector
-    vectors = np.concatenate([inside, faq.vectors, encoder.encode([row.text for row in outside]).vector])
-    truth = np.concatenate([np.zeros(len(inside) + len(faq.vectors)), np.ones(len(outside))])
-    direction = LogisticRegression(C=10.0, max_iter=1000, class_weight="balanced").fit(vectors, truth).coef_[0]
-    texts = [*(row.text for row in _sample(prepared.messages["train"], intents, seed, size=_WORDY)), *faq.questions]
-    truth = np.concatenate([np.zeros(len(texts)), np.ones(len(outside))])
-    hashed = _hashed([*texts, *(row.text for row in outside)])
+    inside = [row.text for row in _sample(prepared.messages["train"], intents, seed, size=_WORDY)]
+    inside += [*faq.questions, *(query.text for query in prepared.queries["train"] if query.faq_id is None)]
+    truth = np.concatenate([np.zeros(len(inside)), np.ones(len(outside))])
+    hashed = _hashed([*inside, *(row.text for row in outside)])
     words = LogisticRegression(C=100.0, max_iter=2000, class_weight="balanced").fit(hashed, truth).coef_[0]
-    return Rejector(direction=tuple(round(float(value), 5) for value in direction), words=pack_words(words))
-
-
-def _rejection_features(rejector: Rejector, encoded: Encoded, texts: Sequence[str]) -> NDArray[np.float64]:
-    return rejector.features(encoded.vector, encoded.intent, encoded.presence, texts)
+    return Rejector(words=pack_words(words))
 
 
 def _sign_thresholds(
@@ -295,11 +304,11 @@ def rejection_signs(features: NDArray[np.float64], intents: NDArray[np.float32])
 
     Source: Hendrycks and Gimpel 2017 (highest probability); the others as in `Rejector`.
     """
-    presence, energy, direction, words = features.T
+    presence, energy, words, head = features.T
     highest = intents.max(axis=1).astype(np.float64)
     return {
-        "highest probability": -highest, "energy": -energy, "presence": -presence, "trained direction": direction,
-        "trained words": words,
+        "highest probability": -highest, "energy": -energy, "presence": -presence,
+        "trained words": words, "trained head": head,
     }  # fmt: skip
 
 

@@ -17,7 +17,14 @@ from sentence_transformers.evaluation import InformationRetrievalEvaluator
 from models.analysis import Analysis
 from models.analyzer import Analyzer
 from models.bundle import Bundle, load_bundle, save_bundle
-from models.calibration import Calibration, ece_band, expected_calibration_error, threshold_for_precision, wilson_interval
+from models.calibration import (
+    Calibration,
+    Thresholds,
+    ece_band,
+    expected_calibration_error,
+    threshold_for_precision,
+    wilson_interval,
+)
 from models.encoder import Encoded
 from models.manifest import BundleManifest
 from models.policy import is_out_of_scope
@@ -34,6 +41,7 @@ from pipelines.tracking import Run
 from pipelines.workspace import Workspace
 
 _CHALLENGE = "challenge"
+_OTHERS = 0.4  # unanswerable queries to each answerable one: the second mix that coverage is given for
 _SLICE = 40  # rows below which a slice has no calibration worth printing
 _SLICES: dict[str, Callable[[Message], bool]] = {
     "short (<= 6 characters)": lambda row: len(row.text) <= 6,
@@ -71,12 +79,14 @@ class Asked:
         ranked: Entries of each, best first.
         confidence: Of the best. Shape: (n,).
         right: Whether the best is right. Shape: (n,).
+        kept: Whether it is taken for a shop's business. Shape: (n,).
     """
 
     encoded: Encoded | None
     ranked: list[list[str]]
     confidence: NDArray[np.float64]
     right: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,7 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
         "challenge": measure_challenge(case, others),
         "context": measure_context(case, analyses),
         "faq": measure_faq(case, asked),
-        "out_of_scope": measure_out_of_scope(case, encoded, analyses, outside),
+        "out_of_scope": measure_out_of_scope(case, encoded, analyses, outside, asked),
         "calibration": measure_calibration(case, analyses, asked, outside.analyses),
     }
     results["headline"] = headline(results)
@@ -233,11 +243,11 @@ def measure_faq(case: Case, asked: Asked) -> dict[str, Any]:
     is_answerable = np.array([query.faq_id is not None for query in queries])
     order, other_scores = baseline.rank_entries(bundle.faq.entries, [query.text for query in queries])
     ids = [entry.faq_id for entry in bundle.faq.entries]
-    other_right = np.array([ids[order[row, 0]] == query.faq_id for row, query in enumerate(queries)])
+    other_right = np.array([query.is_answered_by(ids[order[row, 0]]) for row, query in enumerate(queries)])
     other_ranked = [[ids[index] for index in order[row, :10]] for row in range(len(queries))]
     sent = confidence >= thresholds.faq_direct
     offered = confidence >= thresholds.faq_suggest
-    shown = np.array([query.faq_id in ranked[row][:3] for row, query in enumerate(queries)])
+    shown = np.array([any(map(query.is_answered_by, ranked[row][:3])) for row, query in enumerate(queries)])
     curves = [("kefu", confidence, right), ("TF-IDF", other_scores, other_right)]
     answered = [("kefu, answerable ones", confidence[is_answerable], right[is_answerable])]
     _draw(case, lambda folder: plots.risk_coverage([*curves, *answered], folder / "faq_risk_coverage.png"))
@@ -257,6 +267,9 @@ def measure_faq(case: Case, asked: Asked) -> dict[str, Any]:
         "coverage_at_95_answerable_only": _coverage_at(confidence[is_answerable], hit),
         "coverage_at_95_all": _coverage_at(confidence, right),
         "coverage_at_95_all_of_answerable": _covered_answerable(confidence, right, is_answerable),
+        "coverage_at_95_all_of_answerable_interval": _covered_interval(case, confidence, right, is_answerable, None),
+        "coverage_at_95_with_fewer": _covered_answerable(confidence, right, is_answerable, others=_OTHERS),
+        "coverage_at_95_with_fewer_interval": _covered_interval(case, confidence, right, is_answerable, _OTHERS),
         "coverage_at_95_interval": _coverage_interval(case, confidence[is_answerable], hit),
         "tfidf_coverage_at_95_answerable_only": _coverage_at(other_scores[is_answerable], other_hit),
         "per_topic": _per_topic(case, answerable, hit),
@@ -274,28 +287,44 @@ def _per_topic(case: Case, answerable: Sequence[FaqQuery], hit: NDArray[np.bool_
     ]
 
 
-def measure_out_of_scope(case: Case, encoded: Encoded, analyses: Sequence[Analysis], outside: Outside) -> dict[str, Any]:
+def measure_out_of_scope(
+    case: Case, encoded: Encoded, analyses: Sequence[Analysis], outside: Outside, asked: Asked
+) -> dict[str, Any]:
     """Rejection at its threshold, by kind of out-of-scope text, beside what each of its signs would reach alone."""
     if outside.encoded is None:
         return {"n": 0}
     inside_scores = np.array([analysis.out_of_scope for analysis in analyses])
     scores = np.array([analysis.out_of_scope for analysis in outside.analyses])
-    threshold = case.bundle.calibration.thresholds.out_of_scope
+    thresholds = case.bundle.calibration.thresholds
+    fitted = case.bundle.calibration.provenance.get("out_of_scope", {})
+    stricter = float(fitted.get("threshold_for_95_percent", thresholds.out_of_scope))
     kinds = np.array([row.kind for row in outside.rows])
-    rejected = np.array([is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in outside.analyses])
-    kept = np.array([not is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in analyses])
     return {
-        "n": len(outside.rows), "threshold": threshold, "in_scope_kept": float(kept.mean()),
-        "auroc": auroc(inside_scores, scores),
+        "n": len(outside.rows), "threshold": thresholds.out_of_scope, "auroc": auroc(inside_scores, scores),
+        "queries_kept": float(asked.kept.mean()) if len(asked.kept) else float("nan"), "n_queries": len(asked.kept),
+        **_rejected(analyses, outside.analyses, kinds, thresholds),
+        "at_95": _rejected(analyses, outside.analyses, kinds, replace(thresholds, out_of_scope=stricter)),
+        "signs": _signs_alone(case, encoded, (outside.encoded, [row.text for row in outside.rows]), kinds),
+    }  # fmt: skip
+
+
+def _rejected(
+    inside: Sequence[Analysis], outside: Sequence[Analysis], kinds: NDArray[np.str_], thresholds: Thresholds
+) -> dict[str, Any]:
+    """The share of messages kept in scope, and for each kind of out-of-scope text the share that is not."""
+    kept = np.array([not is_out_of_scope(analysis, thresholds) for analysis in inside])
+    rejected = np.array([is_out_of_scope(analysis, thresholds) for analysis in outside])
+    scores = [np.array([analysis.out_of_scope for analysis in part]) for part in (inside, outside)]
+    return {
+        "in_scope_kept": float(kept.mean()),
         "kinds": {
             str(kind): {
                 "n": int((kinds == kind).sum()), "recall": float(rejected[kinds == kind].mean()),
                 "interval": wilson_interval(int(rejected[kinds == kind].sum()), int((kinds == kind).sum())),
-                "auroc": auroc(inside_scores, scores[kinds == kind]),
+                "auroc": auroc(scores[0], scores[1][kinds == kind]),
             }
             for kind in sorted(set(kinds))
         },
-        "signs": _signs_alone(case, encoded, (outside.encoded, [row.text for row in outside.rows]), kinds),
     }  # fmt: skip
 
 
@@ -305,7 +334,7 @@ def _signs_alone(case: Case, inside: Encoded, outside: tuple[Encoded, list[str]]
     chosen = calibration.provenance.get("out_of_scope", {}).get("signs", {})
 
     def signs(encoded: Encoded, texts: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-        features = calibration.rejector.features(encoded.vector, encoded.intent, encoded.presence, texts)
+        features = calibration.rejector.features(encoded, texts)
         return rejection_signs(features, calibration.intent_probabilities(encoded.intent))
 
     within, beyond = signs(inside, [row.text for row in case.messages]), signs(*outside)
@@ -502,19 +531,20 @@ def _ask_all(case: Case) -> Asked:
     """Asks every test query once, through the analyzer that serves."""
     queries = case.prepared.queries["test"]
     if not queries:
-        return Asked(None, [], np.zeros(0), np.zeros(0, np.bool_))
+        return Asked(None, [], np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_))
     texts = [query.text for query in queries]
     encoded = case.bundle.encoder.encode(texts)
     found = case.analyzer.from_encoded(texts, encoded, top_k=10)
     ranked = [[hit.faq_id for hit in analysis.hits] for analysis in found]
     confidence = np.array([analysis.hits[0].confidence if analysis.hits else 0.0 for analysis in found])
-    right = np.array([bool(ids) and ids[0] == query.faq_id for ids, query in zip(ranked, queries, strict=True)])
-    return Asked(encoded, ranked, confidence, right)
+    right = np.array([bool(ids) and query.is_answered_by(ids[0]) for ids, query in zip(ranked, queries, strict=True)])
+    kept = np.array([not is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in found])
+    return Asked(encoded, ranked, confidence, right, kept)
 
 
 def _mrr(ranked: Sequence[Sequence[str]], queries: Sequence[FaqQuery]) -> float:
     values = [
-        1 / (ids.index(query.faq_id) + 1) if query.faq_id in ids else 0.0
+        next((1 / place for place, own in enumerate(ids, 1) if query.is_answered_by(own)), 0.0)
         for ids, query in zip(ranked, queries, strict=True) if query.faq_id is not None
     ]  # fmt: skip
     return float(np.mean(values))
@@ -524,16 +554,41 @@ def _coverage_at(confidence: NDArray[np.float64], right: NDArray[np.bool_], targ
     return float(threshold_for_precision(confidence, right, target)[1]["coverage"])
 
 
-def _covered_answerable(confidence: NDArray[np.float64], right: NDArray[np.bool_], answerable: NDArray[np.bool_]) -> float:
-    """The share of answerable queries answered where answers are 95 % right over all queries, unanswerable ones among them."""
-    threshold, _ = threshold_for_precision(confidence, right, 0.95)
-    return float((confidence[answerable] >= threshold).mean())
+def _covered_answerable(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], answerable: NDArray[np.bool_], *, others: float | None = None
+) -> float:
+    """The share of answerable queries answered where answers are 95 % right over all queries, unanswerable ones among them.
+
+    Args:
+        confidence: Of each query's best entry. Shape: (n,).
+        right: Whether that entry answers. Shape: (n,).
+        answerable: Whether any does. Shape: (n,).
+        others: So many unanswerable queries to each answerable one, by weight; as many as there are if not given.
+    """
+    if not answerable.any():
+        return 0.0
+    order = np.argsort(-confidence, kind="stable")
+    own = 1.0 if others is None else others * answerable.sum() / max(1, (~answerable).sum())
+    weights = np.where(answerable, 1.0, own)[order]
+    precision = np.cumsum(weights * right[order]) / np.cumsum(weights)
+    ends = np.append(np.diff(confidence[order]) != 0, True)  # a threshold takes all of equal confidence or none
+    good = np.flatnonzero((precision >= 0.95) & ends)
+    return float(answerable[order][: good[-1] + 1].sum() / answerable.sum()) if len(good) else 0.0
 
 
 def _coverage_interval(case: Case, confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
     return bootstrap_interval(
         lambda rows: _coverage_at(confidence[rows], right[rows]), len(right), draws=200, seed=case.config.seed
     )
+
+
+def _covered_interval(
+    case: Case, confidence: NDArray[np.float64], right: NDArray[np.bool_], answerable: NDArray[np.bool_], others: float | None
+) -> tuple[float, float]:
+    return bootstrap_interval(
+        lambda rows: _covered_answerable(confidence[rows], right[rows], answerable[rows], others=others),
+        len(right), draws=200, seed=case.config.seed,
+    )  # fmt: skip
 
 
 def _reference_retrieval(case: Case, queries: Sequence[FaqQuery], vectors: NDArray[np.float32]) -> dict[str, float]:
@@ -546,7 +601,10 @@ def _reference_retrieval(case: Case, queries: Sequence[FaqQuery], vectors: NDArr
     evaluator = InformationRetrievalEvaluator(
         queries={str(number): query.text for number, query in enumerate(queries)},
         corpus={name: name for name in owner},
-        relevant_docs={str(number): relevant[query.faq_id or ""] for number, query in enumerate(queries)},
+        relevant_docs={
+            str(number): set().union(*(relevant[own] for own in (query.faq_id or "", *query.also)))
+            for number, query in enumerate(queries)
+        },
         accuracy_at_k=[1, 5], mrr_at_k=[10], precision_recall_at_k=[1], ndcg_at_k=[10], map_at_k=[10], write_csv=False,
     )  # fmt: skip
     names = list(owner)

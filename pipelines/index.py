@@ -1,14 +1,19 @@
-"""index: embeds the questions of the knowledge base with the exported graph and builds the FAISS and BM25 indexes."""
+"""index: embeds the knowledge base with the exported graph and builds the FAISS and BM25 indexes."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from models.encoder import OnnxEncoder
+import numpy as np
+
+from data.types import FaqEntry
+from models.encoder import Encoded, OnnxEncoder
 from models.inputs import InputFormat
-from models.retrieval import FaqIndex
+from models.interaction import Embedded, TokenStore
+from models.retrieval import FaqIndex, Texts, answer_text
 from pipelines.config import IndexConfig
 from pipelines.prepared import load_prepared
 from pipelines.tracking import Run
@@ -20,11 +25,23 @@ def run(config: IndexConfig, folder: Path, workspace: Workspace, tracker: Run) -
     prepared = load_prepared(workspace.require("prepare"))
     entries = prepared.entries
     encoder = open_encoder(workspace, threads=config.threads)
-    vectors = encoder.encode([question for entry in entries for question in entry.questions]).vector
-    index = FaqIndex.fit(entries, vectors, prepared.labels.intents)
+    unanswered = [query.text for query in prepared.queries["train"] if query.faq_id is None]
+    index = FaqIndex.fit(entries, knowledge_texts(entries, unanswered, encoder), prepared.labels.intents)
     index.save(folder / "faq")
-    tracker.metrics({"faq_entries": len(entries), "faq_vectors": len(vectors)})
-    return {"entries": len(entries), "vectors": len(vectors)}
+    tracker.metrics({"faq_entries": len(entries), "faq_vectors": len(index.questions), "faq_unanswered": len(unanswered)})
+    return {"entries": len(entries), "vectors": len(index.questions), "unanswered": len(unanswered)}
+
+
+def knowledge_texts(entries: Sequence[FaqEntry], unanswered: Sequence[str], encoder: OnnxEncoder) -> Texts:
+    """Returns what the encoder makes of entries, and of questions that none of them answers."""
+    questions, others = (
+        _embedded(encoder.encode(texts)) for texts in ([text for entry in entries for text in entry.questions], unanswered)
+    )
+    return Texts(questions, TokenStore.of(encoder.encode([answer_text(entry) for entry in entries]).tokens), others)
+
+
+def _embedded(encoded: Encoded) -> Embedded:
+    return Embedded(encoded.vector.astype(np.float16), TokenStore.of(encoded.tokens))
 
 
 def open_encoder(workspace: Workspace, *, threads: int) -> OnnxEncoder:

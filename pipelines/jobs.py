@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from threadpoolctl import threadpool_limits
 
 from models.domain import load_domain
 from pipelines.config import CONFIG_TYPES, CONFIGS, AuditConfig, PrepareConfig, config_hash, load_config
@@ -22,6 +23,8 @@ _UPSTREAM: dict[str, tuple[str, ...]] = {
     "calibrate": ("index", "export", "prepare"), "bundle": ("calibrate", "index", "export"), "evaluate": ("bundle", "prepare"),
     "promote": ("evaluate",),
 }  # fmt: skip
+# Their products are so small that a second thread for one of them costs ten times what it gains.
+_SMALL_PRODUCTS = {"export", "index", "calibrate", "evaluate"}
 
 
 def run_step(
@@ -85,7 +88,8 @@ def _execute(
     with job_run(name, values, root=workspace.root, tags=own | tags) as tracker:
 
         def fill(folder: Path) -> dict[str, Any]:
-            facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
+            with threadpool_limits(1 if name in _SMALL_PRODUCTS else None):
+                facts: dict[str, Any] = job.run(config, folder, workspace, tracker)
             tracker.metrics({"seconds": time.monotonic() - started})
             return {"run_id": tracker.run_id, "config_hash": config_hash(config), "config": values, **facts}
 

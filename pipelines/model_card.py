@@ -25,8 +25,8 @@ def write_model_card(prepared: Prepared, results: dict[str, Any], bundle: Bundle
         "",
         "## What it is",
         "",
-        f"One encoder with four outputs, served as ONNX: {len(bundle.labels.intents)} intents, {len(bundle.labels.emotions)} emotions, "
-        f"retrieval vectors over {len(bundle.faq.entries)} FAQ entries ({len(bundle.faq.questions)} questions).",
+        f"One encoder, one pass, served as ONNX: {len(bundle.labels.intents)} intents, {len(bundle.labels.emotions)} emotions, out of scope, "
+        f"and vectors of message and tokens for retrieval over {len(bundle.faq.entries)} FAQ entries ({len(bundle.faq.questions)} questions).",
         f"Trained on {counts['train']} customer turns; thresholds and temperatures fitted on {counts['dev']}; measured on {counts['test']}.",
         "Splits go by dialogue; no FAQ query of the measurement was indexed or trained on.",
         "",
@@ -36,7 +36,7 @@ def write_model_card(prepared: Prepared, results: dict[str, Any], bundle: Bundle
         "|---|---|---|---|",
         *(f"| {' | '.join(row)} |" for row in headline_rows(results)),
         "",
-        "TF-IDF is character 1–3-grams with a linear SVM, trained on the same texts; for anger it is read at the same share of false alarms.",
+        "TF-IDF is character 1–3-grams with a linear SVM, trained on the same dialogues; for anger it is read at the same share of false alarms.",
         "",
         *_public_sets(),
         "## By slice (intent accuracy)",

@@ -19,7 +19,7 @@ from data.normalise import clean
 from data.readers import read_dialogues, read_json_lines
 from data.review import read_review
 from data.split import SPLITS, split_dialogues, user_texts
-from data.types import Dialogue, LabelSet, Speaker
+from data.types import Dialogue, FaqEntry, LabelSet, Speaker
 from models.domain import load_domain
 from pipelines.config import PrepareConfig
 from pipelines.corrections import apply_review
@@ -36,25 +36,29 @@ def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run)
     dialogues = drop_copies([_clean(dialogue) for dialogue in read])
     splits = split_dialogues(dialogues, fractions=config.fractions, seed=config.seed, threshold=config.near_duplicate)
     _refuse_unlabelled(splits, config.dialogues)
-    splits["train"], leaked = _without_leaks(splits, config.near_duplicate)
+    entries = [entry for entry in read_faq(config.faq, labels, on_bad_row=config.on_bad_row) if entry.status == "published"]
+    given = _labelled_lines(config.faq_queries, {entry.faq_id for entry in entries})
+    queries = fit_to_learn(given, entries, threshold=config.near_duplicate)
+    out_of_scope = _labelled_lines(config.out_of_scope, None)
+    measured = [row["text"] for row in (*queries, *out_of_scope) if row["split"] != "train"]
+    splits["train"], leaked = _without_leaks(splits, measured, config.near_duplicate)
     rows = {name: message_rows(splits[name]) for name in SPLITS}
     rows["train"], reviewed = _reviewed(rows, config, labels)
     DatasetDict({name: Dataset.from_list(part) for name, part in rows.items() if part}).save_to_disk(str(folder / "dialogues"))
-    entries = [entry for entry in read_faq(config.faq, labels, on_bad_row=config.on_bad_row) if entry.status == "published"]
-    _write(folder / "faq.jsonl", [faq_row(entry) for entry in entries])
-    queries = _labelled_lines(config.faq_queries, {entry.faq_id for entry in entries})
-    held = {dedupe_key(row["text"]) for row in queries}
+    entries = with_asked(entries, queries)
+    held = {dedupe_key(row["text"]) for row in queries if row["split"] != "train"}
     indexed = [question for entry in entries for question in entry.questions if dedupe_key(question) in held]
     if indexed:
         raise DataError(
             f"{config.faq_queries}: {indexed[0]!r} is a question of the knowledge base too; evaluation queries are never indexed"
         )
-    out_of_scope = _labelled_lines(config.out_of_scope, None)
+    _write(folder / "faq.jsonl", [faq_row(entry) for entry in entries])
     _write(folder / "faq_queries.jsonl", queries)
     _write(folder / "out_of_scope.jsonl", out_of_scope)
     report = _report(rows, labels) | {
         "faq_entries": len(entries), "faq_questions": sum(len(entry.questions) for entry in entries), "faq_queries": len(queries),
         "out_of_scope": len(out_of_scope), "dropped_copies": len(read) - len(dialogues), "dropped_leaking_turns": leaked,
+        "dropped_queries": len(given) - len(queries),
         "masked_turns": sum("[phone]" in row["text"] or "[address]" in row["text"] for part in rows.values() for row in part),
     } | reviewed  # fmt: skip
     (folder / "report.json").write_text(json.dumps(report, ensure_ascii=False, indent=1), encoding="utf-8")
@@ -77,6 +81,40 @@ def drop_copies(dialogues: Sequence[Dialogue]) -> list[Dialogue]:
         seen.add(key)
         kept.append(index)
     return [dialogues[index] for index in sorted(kept)]
+
+
+def fit_to_learn(
+    queries: Sequence[dict[str, Any]], entries: Sequence[FaqEntry], *, threshold: float
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Returns the queries without training ones that nearly equal a dev or test query, or contradict the knowledge base.
+
+    One contradicts it that is another entry's question, or an entry's question and said to have no answer. Feedback brings such.
+    """
+    held = [row["text"] for row in queries if row["split"] != "train"]
+    texts = [row["text"] for row in queries]
+    near = {left for left, _, _ in near_duplicate_pairs(texts, held, threshold=threshold)}
+    keys = {dedupe_key(text) for text in held}
+    owners = {dedupe_key(question): entry.faq_id for entry in entries for question in entry.questions}
+    kept = []
+    for number, row in enumerate(queries):
+        key = dedupe_key(row["text"])
+        if row["split"] == "train":
+            if number in near or key in keys or owners.get(key, row["faq_id"]) != row["faq_id"]:
+                continue
+            if row["faq_id"] is not None:
+                owners[key] = row["faq_id"]
+        kept.append(row)
+    # What an entry answers may have come after its like that none does.
+    return [row for row in kept if row["split"] != "train" or owners.get(dedupe_key(row["text"]), row["faq_id"]) == row["faq_id"]]
+
+
+def with_asked(entries: Sequence[FaqEntry], queries: Sequence[dict[str, Any]]) -> list[FaqEntry]:
+    """Returns the entries with what customers asked them, the training queries, among their similar questions."""
+    asked: dict[str, dict[str, str]] = {entry.faq_id: {dedupe_key(own): own for own in entry.questions} for entry in entries}
+    for row in queries:
+        if row["split"] == "train" and row["faq_id"] is not None:
+            asked[row["faq_id"]].setdefault(dedupe_key(row["text"]), row["text"])
+    return [replace(entry, similar_questions=tuple(list(asked[entry.faq_id].values())[1:])) for entry in entries]
 
 
 def message_rows(dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
@@ -102,9 +140,9 @@ def _clean(dialogue: Dialogue) -> Dialogue:
     return replace(dialogue, turns=turns)
 
 
-def _without_leaks(splits: dict[str, list[Dialogue]], threshold: float) -> tuple[list[Dialogue], int]:
-    """Drops training turns that nearly equal a held-out one; the rest of their dialogue stays."""
-    held = [text for name in ("dev", "test") for dialogue in splits[name] for text in user_texts(dialogue)]
+def _without_leaks(splits: dict[str, list[Dialogue]], others: Sequence[str], threshold: float) -> tuple[list[Dialogue], int]:
+    """Drops training turns that nearly equal a held-out one, or one of `others`; the rest of their dialogue stays."""
+    held = [*others, *(text for name in ("dev", "test") for dialogue in splits[name] for text in user_texts(dialogue))]
     places = [(number, place) for number, dialogue in enumerate(splits["train"]) for place in range(len(dialogue.turns))]
     texts = [splits["train"][number].turns[place].text for number, place in places]
     leaks = {places[left] for left, _, _ in near_duplicate_pairs(texts, held, threshold=threshold)}
@@ -153,9 +191,15 @@ def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[st
             raise DataError(
                 raw.get("__error__") or f"{where}: expected text and split (one of {', '.join(SPLITS)}); correct the line"
             )
-        if faq_ids is not None and raw.get("faq_id") is not None and raw["faq_id"] not in faq_ids:
-            raise DataError(f"{where}: faq_id {raw['faq_id']!r} is not in the knowledge base; correct it")
-        rows.append({**raw, "text": mask_pii(clean(text))})
+        for name in (raw.get("faq_id"), *(raw.get("also") or ())):
+            if faq_ids is not None and name is not None and name not in faq_ids:
+                raise DataError(f"{where}: faq_id {name!r} is not in the knowledge base; correct it")
+        if faq_ids is not None and raw.get("faq_id") is None and raw.get("also"):
+            raise DataError(f"{where}: also names {raw['also']!r}, but faq_id is null; put one of them into faq_id")
+        masked = mask_pii(clean(text))
+        if not masked:
+            raise DataError(f"{where}: text is {text!r}, expected words; fill it in or remove the line")
+        rows.append({**raw, "text": masked})
     return rows
 
 

@@ -42,16 +42,22 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             ("FAQ MRR@10", str(faq["n_answerable"]), number(faq["mrr_at_10"]), number(faq["tfidf_mrr_at_10"])),
             ("FAQ coverage at 95 % precision", str(faq["n_answerable"]), spread(faq["coverage_at_95_answerable_only"], faq["coverage_at_95_interval"]),
              number(faq["tfidf_coverage_at_95_answerable_only"])),
-            ("FAQ coverage at 95 % precision, unanswerable ones among them", str(faq["n"]), number(faq["coverage_at_95_all_of_answerable"]), ""),
+            ("FAQ coverage at 95 % precision, unanswerable ones among them", str(faq["n"]),
+             spread(faq["coverage_at_95_all_of_answerable"], faq["coverage_at_95_all_of_answerable_interval"]), ""),
+            ("  with 0.4 unanswerable ones to each answerable one, by weight", str(faq["n"]),
+             spread(faq["coverage_at_95_with_fewer"], faq["coverage_at_95_with_fewer_interval"]), ""),
             ("FAQ answered at the threshold", str(faq["n_answerable"]), number(faq["coverage_answerable"]), ""),
             ("FAQ precision when answered (unanswerable ones among them)", str(faq["n"]), spread(faq["precision_when_answered"], faq["precision_interval"]), ""),
         ]  # fmt: skip
     if outside["n"]:
         rows.append(("out-of-scope AUROC", str(outside["n"]), number(outside["auroc"]), ""))
-        rows += [
-            (f"out-of-scope recall, {kind}, {outside['in_scope_kept']:.1%} in scope kept", str(part["n"]), spread(part["recall"], part["interval"]), "")
-            for kind, part in outside["kinds"].items()
-        ]  # fmt: skip
+        for part in (outside, outside["at_95"]):
+            note = "" if part is outside else ", threshold for 95 %"
+            rows += [
+                (f"out-of-scope recall, {kind}, {part['in_scope_kept']:.1%} in scope kept{note}", str(own["n"]), spread(own["recall"], own["interval"]), "")
+                for kind, own in part["kinds"].items()
+            ]  # fmt: skip
+        rows.append(("FAQ test queries kept in scope", str(outside["n_queries"]), number(outside["queries_kept"]), ""))
         for row in outside["signs"]:
             found = " / ".join(f"{kind} {recall:.3f}" for kind, recall in row["recall"].items())
             rows.append((f"  by {row['sign']} alone: AUROC; recall {found}", str(outside["n"]), number(row["auroc"]), ""))

@@ -29,7 +29,7 @@ from models.network import CustomerServiceModel, LexicalHead
 from models.settings import TrainingSettings
 from models.training import EntryQuestions, StepReport, TrainingRow, fit, predict
 from pipelines.config import TrainConfig
-from pipelines.prepared import Message, OutOfScopeText, Prepared, load_prepared
+from pipelines.prepared import Message, Prepared, load_prepared
 from pipelines.progress import progress_bar
 from pipelines.tracking import Run
 from pipelines.workspace import Workspace
@@ -105,7 +105,7 @@ def train_model(
     base = load_base_encoder(config.base_encoder, cache=config.cache, layers=config.trunk_layers)
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
     model = build_network(base, labels, settings)
-    rows = training_rows(prepared.messages["train"], prepared.out_of_scope["train"], labels, input_format)
+    rows = training_rows(prepared, input_format)
     entries = entry_questions(prepared.entries, base, labels, input_format)
     dev = prepared.messages["dev"]
     dev_pairs = model_inputs(dev, input_format)
@@ -191,16 +191,21 @@ def model_inputs(messages: Sequence[Message], input_format: InputFormat) -> list
     return [(message_text(row.text, input_format), context_text(row.text, row.history, input_format)) for row in messages]
 
 
-def training_rows(
-    messages: Sequence[Message], out_of_scope: Sequence[OutOfScopeText], labels: LabelSet, input_format: InputFormat
-) -> list[TrainingRow]:
-    """Returns labelled messages and out-of-scope ones as the training loop takes them."""
+def training_rows(prepared: Prepared, input_format: InputFormat) -> list[TrainingRow]:
+    """Returns what the training loop learns from: labelled messages, queries that no entry answers, and out-of-scope texts."""
+    labels = prepared.labels
+    messages, out_of_scope = prepared.messages["train"], prepared.out_of_scope["train"]
     rows = [
         TrainingRow(
             text, context, tuple(labels.intents.index(code) for code in row.intents),
             labels.emotions.index(row.emotion) if row.emotion else -1, row.weight,
         )
         for (text, context), row in zip(model_inputs(messages, input_format), messages, strict=True)
+    ]  # fmt: skip
+    # They lie just inside what a shop is asked, where out of scope begins.
+    rows += [
+        TrainingRow(message_text(query.text, input_format), "", (labels.intents.index(query.intent),), -1)
+        for query in prepared.queries["train"] if query.faq_id is None and query.intent in labels.intents
     ]  # fmt: skip
     return rows + [TrainingRow(message_text(row.text, input_format), "", (), -1) for row in out_of_scope]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,8 +16,9 @@ from data.changes import Change, Changed, apply_change
 from data.errors import BundleError
 from data.types import FaqEntry
 from models.bundle import Bundle, derive_bundle
+from models.interaction import Embedded, TokenStore
 from models.manifest import BundleManifest, read_manifest
-from models.retrieval import FaqIndex
+from models.retrieval import ITSELF, FaqIndex, Texts, answer_text
 from models.shelf import Shelf
 from serving.bundles import Brain, load_brain_at, settle
 from serving.checks import bundle_path
@@ -33,7 +34,7 @@ from serving.errors import (
 from serving.settings import Settings
 
 PATIENCE = 10.0  # seconds that a change waits for another one
-_PIECE = 16  # questions that are embedded at a time
+_PIECE = 16  # texts that are embedded at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,16 +215,40 @@ def _find(shelf: Shelf, version: str) -> Path:
 
 
 def _index(entries: Sequence[FaqEntry], base: Bundle) -> FaqIndex:
-    """Returns the index of entries; only questions that the base does not have are embedded."""
-    known = dict(zip(base.faq.questions, base.faq.vectors, strict=True))
+    """Returns the index of entries; only questions and answers that the base does not have are embedded."""
+    faq = base.faq
+    asked, answered = faq.texts.questions, faq.texts.answers
+    known = {question: (asked.vectors[row], asked.tokens[row]) for row, question in enumerate(faq.questions)}
+    told = {answer_text(entry): answered[number] for number, entry in enumerate(faq.entries)}
     questions = [question for entry in entries for question in entry.questions]
-    new = [question for question in dict.fromkeys(questions) if question not in known]
-    # In pieces: between any two, a message may be answered.
+    answers = [answer_text(entry) for entry in entries]
+    for piece in _pieces(questions, known):
+        encoded = base.encoder.encode(piece)
+        known |= zip(piece, zip(encoded.vector.astype(np.float16), encoded.tokens, strict=True), strict=True)
+    for piece in _pieces(answers, told):
+        told |= zip(piece, base.encoder.encode(piece).tokens, strict=True)
+    vectors: NDArray[np.float16] = np.stack([known[question][0] for question in questions])
+    asked = Embedded(vectors, TokenStore.of([known[question][1] for question in questions]))
+    texts = Texts(asked, TokenStore.of([told[answer] for answer in answers]), _still_unanswered(faq.texts.unanswered, vectors))
+    return FaqIndex.fit(entries, texts, base.labels.intents, calibrated=faq.calibrated, like=faq)
+
+
+def _still_unanswered(unanswered: Embedded, questions: NDArray[np.float16]) -> Embedded:
+    """Without what an entry now asks itself: an entry added for such a question must not suffer by it."""
+    if not len(unanswered.vectors):
+        return unanswered
+    cosines = unanswered.vectors.astype(np.float32) @ questions.astype(np.float32).T
+    kept = np.flatnonzero(cosines.max(axis=1, initial=-1.0) < ITSELF)
+    if len(kept) == len(unanswered.vectors):
+        return unanswered
+    return Embedded(unanswered.vectors[kept], TokenStore.of([unanswered.tokens[int(row)] for row in kept]))
+
+
+def _pieces(texts: Sequence[str], known: Container[str]) -> Iterator[list[str]]:
+    """Yields the texts that are not known, a few at a time: between any two pieces, a message may be answered."""
+    new = [text for text in dict.fromkeys(texts) if text not in known]
     for first in range(0, len(new), _PIECE):
-        piece = new[first : first + _PIECE]
-        known |= zip(piece, base.encoder.encode(piece).vector, strict=True)
-    vectors: NDArray[np.float32] = np.stack([known[question] for question in questions])
-    return FaqIndex.fit(entries, vectors, base.labels.intents, calibrated=base.faq.calibrated, like=base.faq)
+        yield new[first : first + _PIECE]
 
 
 def _load(path: Path, loaded: Brain) -> Brain:

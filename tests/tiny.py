@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from data.types import FaqEntry
@@ -19,9 +20,10 @@ from models.calibration import Calibration
 from models.domain import load_domain
 from models.encoder import OnnxEncoder
 from models.inputs import InputFormat, message_text
+from models.interaction import Embedded, TokenStore
 from models.lexical import Lexicon
 from models.packed_e5 import _tokenizer
-from models.retrieval import FaqIndex
+from models.retrieval import FaqIndex, Texts, answer_text
 
 DOMAIN = Path(__file__).resolve().parents[1] / "configs" / "domain"
 HIDDEN = 32
@@ -41,11 +43,12 @@ ENTRIES = (
     FaqEntry("refund", "退款多久到账", ("钱什么时候退回来",), "收到退货后 1 到 3 天原路退回。", "aftersale.refund_status"),
     FaqEntry("invoice", "怎么开发票", ("可以开电子发票吗",), "订单完成后在订单详情里申请。", "invoice.request"),
 )  # fmt: skip
+UNANSWERED = ("你们老板是谁", "店里招人吗")
 
 
 def tiny_bundle(
     target: Path, *, calibration: Calibration | None = None, entries: Sequence[FaqEntry] = ENTRIES, domain: Path = DOMAIN,
-    facts: dict[str, Any] | None = None, seed: int = 0,
+    facts: dict[str, Any] | None = None, seed: int = 0, unanswered: Sequence[str] = UNANSWERED,
 ) -> Path:  # fmt: skip
     """Writes a tiny bundle and returns its directory.
 
@@ -56,6 +59,7 @@ def tiny_bundle(
         domain: The domain pack.
         facts: Further fields of the manifest; a made-up training run if not given.
         seed: Another seed gives another model.
+        unanswered: Questions that no entry answers.
     """
     labels = load_domain(domain).labels
     with tempfile.TemporaryDirectory() as folder:
@@ -66,13 +70,22 @@ def tiny_bundle(
         lexicon = Lexicon.fit([(message_text(question, FORMAT), "") for question in questions], min_count=1)
         lexicon.save(ngrams)
         _export(model, vocabulary.get_vocab_size(), len(lexicon.idf), len(labels.intents), len(labels.emotions), seed)
-        vectors = OnnxEncoder(model, tokenizer, ngrams, FORMAT).encode(questions).vector
+        texts = _texts(
+            OnnxEncoder(model, tokenizer, ngrams, FORMAT), questions, [answer_text(entry) for entry in entries], unanswered
+        )
         save_bundle(
             target, model=model, tokenizer=tokenizer, lexicon=ngrams, domain=domain,
-            faq=FaqIndex.fit(entries, vectors, labels.intents), calibration=calibration or Calibration(), input_format=FORMAT,
+            faq=FaqIndex.fit(entries, texts, labels.intents), calibration=calibration or Calibration(), input_format=FORMAT,
             facts=facts if facts is not None else {"run_ids": {"train": "tiny-run"}}, model_card="# tiny: for tests only\n",
         )  # fmt: skip
     return target
+
+
+def _texts(encoder: OnnxEncoder, questions: Sequence[str], answers: Sequence[str], unanswered: Sequence[str]) -> Texts:
+    """As `pipelines.index` makes them, without what training needs."""
+    asked, told, others = (encoder.encode(texts) for texts in (questions, answers, unanswered))
+    embedded = [Embedded(found.vector.astype(np.float16), TokenStore.of(found.tokens)) for found in (asked, others)]
+    return Texts(embedded[0], TokenStore.of(told.tokens), embedded[1])
 
 
 def tiny_tokenizer(domain: Path = DOMAIN, entries: Sequence[FaqEntry] = ENTRIES) -> Tokenizer:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from data.types import FaqEntry
 from models.analysis import Analysis, EmotionScore, Entity, IntentScore
 from models.entities import find_entities
+from models.interaction import Embedded, TokenStore
 from models.manifest import BundleManifest, file_hashes, manifest_seal
 from models.matching import SearchHit
-from models.retrieval import FaqIndex
+from models.retrieval import FaqIndex, Reading, Texts, answer_text
 
 EMOTIONS = ("neutral", "satisfied", "confused", "anxious", "disappointed", "angry")
 
@@ -70,9 +71,34 @@ def hit(faq_id: str, confidence: float) -> SearchHit:
     return SearchHit(faq_id, f"question of {faq_id}", 0.5, confidence)
 
 
-def index_of(entries: Sequence[FaqEntry], intents: Sequence[str], *, size: int = 16) -> FaqIndex:
-    """Returns an index whose vectors mean nothing, without an encoder."""
-    return FaqIndex.fit(entries, units((question for entry in entries for question in entry.questions), size=size), intents)
+def tokens_of(text: str, *, size: int = 16) -> NDArray[np.float32]:
+    """Returns one unit vector a character, equal ones for equal characters. Shape: (characters, size), float32."""
+    return units(text or " ", size=size)
+
+
+def embedded(texts: Sequence[str], *, size: int = 16) -> Embedded:
+    """Returns texts without an encoder: a vector each that hangs on the whole text alone, and a token a character."""
+    vectors = units(texts, size=size) if texts else np.zeros((0, size), np.float32)
+    return Embedded(vectors.astype(np.float16), TokenStore.of([tokens_of(text, size=size) for text in texts]))
+
+
+def texts_of(entries: Sequence[FaqEntry], unanswered: Sequence[str] = (), *, size: int = 16) -> Texts:
+    """Returns the texts of entries, and of questions that none of them answers, without an encoder."""
+    questions = [question for entry in entries for question in entry.questions]
+    answers = TokenStore.of([tokens_of(answer_text(entry), size=size) for entry in entries])
+    return Texts(embedded(questions, size=size), answers, embedded(unanswered, size=size))
+
+
+def reading(
+    text: str, intents: NDArray[np.float32], presence: NDArray[np.float32] | None = None, *, out_of_scope: float = 0.0
+) -> Reading:
+    """Returns a reading of a text with a token a character; `presence` is as `intents` if not given."""
+    return Reading(intents, intents if presence is None else presence, out_of_scope, tokens_of(text))
+
+
+def index_of(entries: Sequence[FaqEntry], intents: Sequence[str], *, unanswered: Sequence[str] = (), size: int = 16) -> FaqIndex:
+    """Returns an index whose vectors mean nothing and whose tokens are characters, without an encoder."""
+    return FaqIndex.fit(entries, texts_of(entries, unanswered, size=size), intents)
 
 
 def reseal(root: Path, **changes: object) -> None:

@@ -90,9 +90,7 @@ def test_numbers_are_those_of_the_graph_calibrated(bundle: Bundle) -> None:
     assert [intent.name for intent in found.ranking] == [bundle.labels.intents[number] for number in order]
     assert [intent.confidence for intent in found.ranking] == pytest.approx(ranked[order], abs=6e-5)
     assert list(found.emotion.scores.values()) == pytest.approx(softmax(raw.emotion[0], 0.5), abs=6e-5)
-    assert found.out_of_scope == pytest.approx(
-        calibration.rejector.probability(raw.vector, raw.intent, raw.presence, ["退货"])[0], abs=6e-5
-    )
+    assert found.out_of_scope == pytest.approx(calibration.rejector.probability(raw, ["退货"])[0], abs=6e-5)
     assert found.intents == tuple(bundle.labels.intents[number] for number in np.argsort(-present, kind="stable")[:2])
     assert found.intent.title == bundle.pack.intent(found.intent.name).title
     assert found.emotion.title == bundle.pack.emotion(found.emotion.label).title

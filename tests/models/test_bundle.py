@@ -68,7 +68,10 @@ def test_it_holds_what_the_layout_says(bundle: Bundle) -> None:
     layout = BundleLayout(bundle.root)
     parts = [layout.model, layout.tokenizer, layout.lexicon, layout.labels, layout.calibration, layout.model_card]
     names = {part.name for part in parts} | {part.relative_to(bundle.root).as_posix() for part in layout.domain.iterdir()}
-    names |= {f"faq/{name}" for name in ("index.faiss", "entries.jsonl", "bm25.json", "bm25.npz")}
+    names |= {
+        f"faq/{name}" for name in ("index.faiss", "unanswered.faiss", "entries.jsonl", "bm25.json", "bm25.npz", "answers.npz")
+    }
+    names |= {f"faq/{name}.{kind}" for name in ("questions", "unanswered") for kind in ("npy", "npz")}
     assert set(bundle.manifest.files) == names == set(file_hashes(bundle.root))
     assert bundle.labels == bundle.pack.labels
     assert bundle.manifest.label_fingerprint == bundle.labels.fingerprint
@@ -104,7 +107,7 @@ def test_other_parts_make_another_version(bundle: Bundle, tmp_path: Path) -> Non
 
 def test_a_flipped_byte_in_any_file_is_refused_with_its_name(copy: Path) -> None:
     names = [*file_hashes(copy), "manifest.json"]
-    assert len(names) == 17
+    assert len(names) == 23
     for name in names:
         path = copy / name
         content = path.read_bytes()
@@ -164,14 +167,14 @@ def test_a_directory_that_is_no_bundle_is_refused_with_advice(tmp_path: Path) ->
             load_bundle(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"schema_version": "1"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", '{"schema_version": "2"}'])
 def test_a_malformed_manifest_is_refused(copy: Path, text: str) -> None:
     (copy / "manifest.json").write_text(text, encoding="utf-8")
     with pytest.raises(BundleError, match=r"manifest\.json is damaged"):
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("changes", [{"schema_version": "2"}, {"normaliser_version": "0"}])
+@pytest.mark.parametrize("changes", [{"schema_version": "1"}, {"schema_version": "3"}, {"normaliser_version": "0"}])
 def test_a_bundle_of_another_version_is_refused(copy: Path, changes: dict[str, str]) -> None:
     reseal(copy, **changes)
     with pytest.raises(BundleError, match="train the bundle again"):
@@ -230,7 +233,7 @@ def test_an_index_with_fewer_entries_than_vectors_is_refused(copy: Path) -> None
     path = copy / "faq" / "entries.jsonl"
     path.write_text("\n".join(path.read_text(encoding="utf-8").splitlines()[:-1]) + "\n", encoding="utf-8")
     reseal(copy)
-    with pytest.raises(BundleError, match=r"faq/index\.faiss holds 14 vectors"):
+    with pytest.raises(BundleError, match=r"faq/ holds 14 vectors"):
         load_bundle(copy)
 
 

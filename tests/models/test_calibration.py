@@ -265,7 +265,7 @@ def test_recall_and_false_alarms_reckoned_by_hand() -> None:
 
 CALIBRATION = Calibration(
     1.7, (0.5, 0.25), 0.6, (1.25, -0.5), Fusion(tuple(map(float, range(len(FEATURES)))), -6.0),
-    Rejector((-1.0, 0.5, 0.25, 1.0), 0.125, (1.0, 2.0, 3.0, 4.0), (0.5, 0.25, 2.0, 1.0), (0.5, 0.5), pack_words(np.ones(BUCKETS))),
+    Rejector((-1.0, 0.5, 0.25, 1.0), 0.125, (1.0, 2.0, 3.0, 4.0), (0.5, 0.25, 2.0, 1.0), pack_words(np.ones(BUCKETS))),
     Thresholds(faq_direct=0.77, repeat=0.66), {"faq_direct": {"target": 0.95, "n": 12}},
 )  # fmt: skip
 
@@ -283,6 +283,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
         {"thresholds": {"faq_direct": 0.8, "from_the_future": 1}}, {"rejector": {}}, {"unknown": 1}, {"fusion": None},
         {"presence_scale": None}, {"intent_first": None}, {"fusion": {"weights": [40.0, 20.0, 0.5, 0.5, 1.0], "bias": -37.0}},
         {"rejector": asdict(CALIBRATION.rejector) | {"weights": [1.0, 1.0, 1.0]}},
+        {"rejector": asdict(CALIBRATION.rejector) | {"direction": [0.5, 0.5], "mean": [0.0] * 5}},
     ],
 )  # fmt: skip
 def test_a_calibration_of_another_version_is_refused(change: dict[str, object], tmp_path: Path) -> None:

@@ -42,8 +42,9 @@ def opened(bundle_path: Path, form: InputFormat, *, threads: int = 1, model: Pat
 
 
 def assert_same(one: Encoded, other: Encoded) -> None:
-    for name in OUTPUTS:
+    for name in OUTPUTS[:-1]:
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert all(np.array_equal(*pair) for pair in zip(one.tokens, other.tokens, strict=True))
 
 
 @pytest.mark.parametrize("name", ["fp32", "int8"])
@@ -73,12 +74,16 @@ def test_shapes_and_unit_vectors(encoders: dict[str, OnnxEncoder], bundle: Bundl
     assert found.intent.shape == found.presence.shape == (len(TEXTS), intents)
     assert found.emotion.shape == (len(TEXTS), emotions)
     assert np.linalg.norm(found.vector, axis=1) == pytest.approx(1, abs=1e-5)
-    assert {getattr(found, name).dtype for name in OUTPUTS} == {np.dtype(np.float32)}
+    assert {part.dtype for part in (*(getattr(found, name) for name in OUTPUTS[:-1]), *found.tokens)} == {np.dtype(np.float32)}
+    assert found.outside.shape == (len(TEXTS),)
+    for tokens in found.tokens:
+        assert np.linalg.norm(tokens, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_no_texts_give_no_rows(encoders: dict[str, OnnxEncoder]) -> None:
     found = encoders["fp32"].encode([])
-    assert [getattr(found, name).shape for name in OUTPUTS] == [(0, 32), (0, 49), (0, 49), (0, 6)]
+    assert [getattr(found, name).shape for name in OUTPUTS[:-1]] == [(0, 32), (0, 49), (0, 49), (0, 6), (0,)]
+    assert found.tokens == ()
 
 
 def test_each_message_costs_one_pass(encoders: dict[str, OnnxEncoder]) -> None:
@@ -116,8 +121,11 @@ def test_the_graph_is_fed_tokens_segments_and_n_grams(bundle_path: Path, encoder
     expected = onnxruntime.InferenceSession(layout.model, providers=["CPUExecutionProvider"]).run(list(OUTPUTS), feeds)
     got = encoders["fp32"].encode_prepared([pair])
     assert set(types) == {0, 1}
-    for name, array in zip(OUTPUTS, expected, strict=True):
+    for name, array in zip(OUTPUTS[:-1], expected[:-1], strict=True):
         assert getattr(got, name) == pytest.approx(array, abs=1e-6), name
+    own = types.count(0)
+    assert types == [0] * own + [1] * (len(types) - own)
+    assert got.tokens[0] == pytest.approx(expected[-1][0, :own], abs=1e-6), "the message's alone, without its context's"
 
 
 def test_histories_belong_to_their_texts(encoders: dict[str, OnnxEncoder]) -> None:

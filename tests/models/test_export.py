@@ -19,7 +19,7 @@ from models.export import PARITY_TOLERANCE, Variant, check_parity, choose_varian
 from models.fusion import fuse_attention
 from models.inputs import InputFormat
 from models.network import CustomerServiceModel
-from models.training import predict
+from models.training import predict, predict_tokens
 from tests.models.networks import LEXICON, PAIRS, TOKENIZER, network
 
 FORM = InputFormat(prefix="", max_tokens=100)
@@ -65,8 +65,9 @@ def test_attention_is_one_operator_a_layer_and_padding_is_not_attended_to(folder
         }  # fmt: skip
         return list(session.run(list(OUTPUTS), feeds))
 
-    for bare, padded in zip(run(0), run(6), strict=True):
-        assert np.allclose(bare, padded, atol=1e-5)
+    (*bare, tokens), (*padded, longer) = run(0), run(6)
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(bare, padded, strict=True))
+    assert np.allclose(tokens, longer[:, : ids.shape[1]], atol=1e-5)
 
 
 def test_a_graph_without_attention_is_left_as_it_is(tmp_path: Path) -> None:
@@ -81,19 +82,23 @@ def test_the_graph_gives_what_torch_gives(model: CustomerServiceModel, folder: P
     worst = check_parity(model, TOKENIZER, LEXICON, opened(folder), PAIRS)
     assert 0 <= worst < 1e-4 < PARITY_TOLERANCE
     expected, got = predict(model, TOKENIZER, PAIRS, LEXICON), opened(folder).encode_prepared(PAIRS)
-    for name, array in zip(OUTPUTS, expected, strict=True):
+    for name, array in zip(OUTPUTS[:-1], expected, strict=True):
         assert getattr(got, name).shape == array.shape
-        assert np.array_equal(getattr(got, name).argmax(1), array.argmax(1))
+        assert np.array_equal(getattr(got, name).argmax(-1), array.argmax(-1))
+    for one, other in zip(got.tokens, predict_tokens(model, TOKENIZER, PAIRS), strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
 
 
-@pytest.mark.parametrize("part", ["projection", "intent", "presence", "emotion"])
+@pytest.mark.parametrize("part", ["projection", "intent", "presence", "emotion", "outside", "token_projection"])
 def test_a_difference_is_named(part: str, model: CustomerServiceModel, folder: Path) -> None:
     weight = getattr(model, part).weight
     kept = weight.detach().clone()
     try:
         with torch.no_grad():
             weight[0, 0].add_(1.0)  # one only: the features sum to about zero
-        with pytest.raises(ParityError, match={"projection": "vector"}.get(part, part) + ": torch and ONNX differ by"):
+        with pytest.raises(
+            ParityError, match={"projection": "vector", "token_projection": "tokens"}.get(part, part) + ": torch and ONNX differ by"
+        ):
             check_parity(model, TOKENIZER, LEXICON, opened(folder), PAIRS)
     finally:
         with torch.no_grad():
@@ -136,7 +141,7 @@ def test_quantising_leaves_out_what_it_is_told_to(folder: Path, tmp_path: Path) 
 def test_what_follows_the_trunk_stays_float32(folder: Path, tmp_path: Path) -> None:
     quantise(folder / "model.onnx", tmp_path / "int8.onnx", keep_ffn_output=False)
     plain = {node.name for node in onnx.load(tmp_path / "int8.onnx").graph.node if node.op_type == "MatMul"}
-    assert {"/intent_weigher/MatMul", "/emotion_weigher/MatMul", "/projection/MatMul"} <= plain
+    assert {"/intent_weigher/MatMul", "/emotion_weigher/MatMul", "/projection/MatMul", "/token_projection/MatMul"} <= plain
 
 
 def chosen(

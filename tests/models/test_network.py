@@ -10,7 +10,7 @@ from transformers import DistilBertConfig, DistilBertModel
 from data.errors import ConfigError
 from models.inputs import pad, tokenise
 from models.lexical import pad_lexical
-from models.network import CustomerServiceModel, LexicalHead
+from models.network import CustomerServiceModel, LexicalHead, Outputs
 from tests.models.networks import LEXICON, PAIRS, TOKENIZER, network
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -26,7 +26,9 @@ def test_padding_leaves_no_trace() -> None:
     model = network()
     together = model.pool(*batch(PAIRS))
     for row, pair in enumerate(PAIRS):
-        assert torch.allclose(together[row], model.pool(*batch([pair]))[0], atol=1e-5)
+        alone = model.pool(*batch([pair]))
+        assert torch.allclose(together.summary[row], alone.summary[0], atol=1e-5)
+        assert torch.allclose(together.tokens[row, : alone.tokens.shape[1]], alone.tokens[0], atol=1e-5)
 
 
 @torch.no_grad()
@@ -36,16 +38,16 @@ def test_the_mean_is_over_the_messages_own_tokens() -> None:
     hidden = model.trunk(input_ids=ids, attention_mask=mask, token_type_ids=types)[0][0]
     own = int((types == 0).sum())
     assert 0 < own < len(hidden)
-    assert torch.allclose(model.pool(ids, mask, types)[0], hidden[:own].mean(0).repeat(3), atol=1e-6)
+    assert torch.allclose(model.pool(ids, mask, types).summary[0], hidden[:own].mean(0).repeat(3), atol=1e-6)
 
 
 @torch.no_grad()
 def test_the_weighted_means_follow_their_own_weighers_and_only_own_tokens() -> None:
     model = network()
     ids, mask, types = batch([("退货", "客:发票")])
-    plain = model.pool(ids, mask, types)
+    plain = model.pool(ids, mask, types).summary
     nn.init.normal_(model.emotion_weigher.weight, std=5.0)
-    mean, wanted, felt = model.pool(ids, mask, types).split(32, dim=1)
+    mean, wanted, felt = model.pool(ids, mask, types).summary.split(32, dim=1)
     assert torch.allclose(mean, plain[:, :32], atol=1e-6)
     assert torch.allclose(wanted, plain[:, 32:64], atol=1e-6)
     hidden = model.trunk(input_ids=ids, attention_mask=mask, token_type_ids=types)[0][0][: int((types == 0).sum())]
@@ -58,7 +60,8 @@ def test_the_weighted_means_follow_their_own_weighers_and_only_own_tokens() -> N
 def test_context_reaches_the_message_through_attention() -> None:
     model = network()
     with_context, alone = model.pool(*batch([("退货", "客:发票")])), model.pool(*batch([("退货", "")]))
-    assert not torch.allclose(with_context, alone, atol=1e-4)
+    assert not torch.allclose(with_context.summary, alone.summary, atol=1e-4)
+    assert not torch.allclose(with_context.tokens[0, : alone.tokens.shape[1]], alone.tokens[0], atol=1e-4)
 
 
 @torch.no_grad()
@@ -68,16 +71,44 @@ def test_lower_and_upper_make_a_pass_together(layers: int, segments: int) -> Non
     model = network(segments=segments)
     inputs = batch(PAIRS)
     hidden = model.lower(*inputs, layers=layers)
-    assert torch.allclose(model.upper(hidden, *inputs[1:], layers=layers), model.pool(*inputs), atol=1e-5)
+    for one, other in zip(model.upper(hidden, *inputs[1:], layers=layers), model.pool(*inputs), strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
 
 
 @torch.no_grad()
 def test_retrieval_vectors_have_unit_length_and_start_from_the_trunk() -> None:
     model = network()
-    pooled = model.pool(*batch(PAIRS))
+    pooled = model.pool(*batch(PAIRS)).summary
     vectors = model.heads(pooled).vector
     assert torch.allclose(vectors.norm(dim=1), torch.ones(len(PAIRS)), atol=1e-6)
     assert torch.allclose(vectors, nn.functional.normalize(pooled[:, :32], dim=-1), atol=1e-6)
+
+
+@torch.no_grad()
+def test_tokens_are_unit_vectors_that_start_as_the_principal_components_about_the_mean() -> None:
+    model = network()
+    ids, mask, types = batch(PAIRS)
+    states = model.states(ids, mask, types)
+    known = states[mask == 1]
+    model.token_projection = nn.Linear(32, 5)
+    model.start_tokens(known)
+    tokens = model.pool(ids, mask, types).tokens
+    assert tokens.shape == (*ids.shape, 5)
+    assert torch.allclose(tokens.norm(dim=-1), torch.ones(ids.shape), atol=1e-5)
+    projected = model.token_projection(known)
+    assert torch.allclose(projected.mean(0), torch.zeros(5), atol=1e-4)
+    values, directions = torch.linalg.eigh(torch.cov(known.T))
+    assert torch.allclose(projected.var(0), values.flip(0)[:5], rtol=1e-3)
+    assert torch.allclose((model.token_projection.weight @ directions.flip(1)[:, :5]).abs(), torch.eye(5), atol=1e-2)
+    assert torch.allclose(tokens[mask == 1], nn.functional.normalize(projected, dim=-1), atol=1e-5)
+
+
+@torch.no_grad()
+def test_fewer_states_than_the_width_of_tokens_are_enough_to_start_from() -> None:
+    model = network()
+    ids, mask, types = batch(PAIRS[:1])
+    model.start_tokens(model.states(ids, mask, types)[0])
+    assert model.pool(ids, mask, types).tokens.isfinite().all()
 
 
 @torch.no_grad()
@@ -94,7 +125,7 @@ def test_heads_see_standardised_features() -> None:
         model.center.copy_(torch.full((96,), 0.5))
         model.spread.copy_(torch.full((96,), 2.0))
         after = model.heads(pooled * 2 + 0.5)
-    for name in ("intent", "presence", "emotion"):
+    for name in ("intent", "presence", "emotion", "outside"):
         assert torch.allclose(getattr(before, name), getattr(after, name), atol=1e-5), name
 
 
@@ -103,20 +134,22 @@ def test_n_grams_are_added_by_their_shares() -> None:
     model = network()
     encoded = [LEXICON.encode(*pair) for pair in PAIRS]
     ids, weights = (torch.from_numpy(array) for array in pad_lexical(encoded))
-    plain = model.heads(model.pool(*batch(PAIRS)))
+    plain = model.heads(model.pool(*batch(PAIRS)).summary)
     unfitted = model(*batch(PAIRS), torch.zeros_like(ids), weights)
-    assert all(torch.equal(one, other) for one, other in zip(unfitted, plain, strict=True)), (
+    assert all(torch.equal(one, other) for one, other in zip(unfitted[:-1], plain, strict=True)), (
         "nothing is added until they are fitted"
     )
     rows = torch.randn(len(LEXICON.idf), 5)
     model.lexical.set(rows, (0.5, 2.0, 3.0))
-    got = model(*batch(PAIRS), ids, weights)
+    *heads, tokens = model(*batch(PAIRS), ids, weights)
+    got = Outputs(*heads)
     for number, (own_ids, own_weights) in enumerate(encoded):
         sums = (rows[torch.from_numpy(own_ids)] * torch.from_numpy(own_weights)[:, None]).sum(0)
         assert torch.allclose(got.intent[number], plain.intent[number] + 0.5 * sums[:3], atol=1e-5)
         assert torch.allclose(got.presence[number], plain.presence[number] + 2.0 * sums[:3], atol=1e-5)
         assert torch.allclose(got.emotion[number], plain.emotion[number] + 3.0 * sums[3:], atol=1e-5)
-    assert torch.equal(got.vector, plain.vector)
+    assert torch.equal(got.vector, plain.vector) and torch.equal(got.outside, plain.outside)
+    assert torch.equal(tokens, model.pool(*batch(PAIRS)).tokens)
 
 
 def test_fitted_n_grams_are_saved_with_the_network() -> None:

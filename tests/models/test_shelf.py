@@ -10,8 +10,9 @@ import pytest
 
 from data.errors import BundleError
 from models.bundle import Bundle, derive_bundle, load_bundle
+from models.interaction import Embedded, TokenStore
 from models.manifest import read_manifest
-from models.retrieval import FaqIndex
+from models.retrieval import FaqIndex, Texts
 from models.shelf import Shelf, ShelfBusyError
 from tests.models.helpers import reseal
 
@@ -108,8 +109,10 @@ def test_leftovers_are_swept_and_nothing_else(shelf: Shelf) -> None:
 def derived(bundle: Bundle, folder: Path, *, without: int = 1, created: str = "2026-01-01") -> Path:
     """Makes a version that lacks the last entries."""
     entries = bundle.faq.entries[:-without]
-    vectors = bundle.faq.vectors[: sum(len(entry.questions) for entry in entries)]
-    faq = FaqIndex.fit(entries, vectors, bundle.labels.intents, calibrated=bundle.faq.calibrated)
+    texts, kept = bundle.faq.texts, sum(len(entry.questions) for entry in entries)
+    asked = Embedded(texts.questions.vectors[:kept], TokenStore.of([texts.questions.tokens[row] for row in range(kept)]))
+    answers = TokenStore.of([texts.answers[number] for number in range(len(entries))])
+    faq = FaqIndex.fit(entries, Texts(asked, answers, texts.unanswered), bundle.labels.intents, calibrated=bundle.faq.calibrated)
     return derive_bundle(folder, bundle, faq, created=created)
 
 

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.inputs import tokenise
 from models.network import CustomerServiceModel, Outputs
 from models.settings import TrainingSettings
 from models.training import (
@@ -26,6 +27,8 @@ from models.training import (
     fit,
     length_buckets,
     predict,
+    predict_tokens,
+    token_likeness,
     use_bfloat16,
 )  # fmt: skip
 from tests.models.helpers import light
@@ -78,13 +81,42 @@ def test_the_contrastive_loss_is_info_nce(entries: list[int], temperature: float
     owners = [entry for entry in entries for _ in range(2)]
     drawn = np.random.default_rng(seed).normal(size=(len(owners), 4))
     vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
-    got = contrastive_loss(torch.from_numpy(vectors), owners, temperature).item()
+    got = contrastive_loss(torch.from_numpy(vectors @ vectors.T), owners, temperature).item()
     assert got == pytest.approx(slow_contrastive(vectors, owners, temperature), abs=1e-4)
 
 
 def test_near_partners_cost_less_than_far_ones() -> None:
     right, wrong = torch.eye(2).repeat_interleave(2, 0), torch.eye(2).repeat(2, 1)
-    assert contrastive_loss(right, [0, 0, 1, 1], 0.1) < 1e-3 < 5 < contrastive_loss(wrong, [0, 0, 1, 1], 0.1)
+    costs = [contrastive_loss(vectors @ vectors.T, [0, 0, 1, 1], 0.1) for vectors in (right, wrong)]
+    assert costs[0] < 1e-3 < 5 < costs[1]
+
+
+@light
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5), st.integers(0, 99))
+def test_likeness_is_the_mean_of_each_tokens_best_cosine(lengths: list[int], seed: int) -> None:
+    generator, longest = np.random.default_rng(seed), max(lengths)
+    drawn = generator.normal(size=(len(lengths), longest, 4))
+    tokens = (drawn / np.linalg.norm(drawn, axis=2, keepdims=True)).astype(np.float32)  # padding, too, has vectors
+    mask = (np.arange(longest) < np.array(lengths)[:, None]).astype(np.int64)
+    got = token_likeness(torch.from_numpy(tokens), torch.from_numpy(mask))
+    for query, own in enumerate(lengths):
+        for text, other in enumerate(lengths):
+            best = [max(float(token @ there) for there in tokens[text, :other]) for token in tokens[query, :own]]
+            assert got[query, text].item() == pytest.approx(np.mean(best), abs=1e-5)
+    assert got.diagonal().numpy() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_tokens_are_the_messages_own_in_their_order(pair: tuple[str, str]) -> None:
+    model = network()
+    ids, types = tokenise(TOKENIZER, *pair)
+    own = types.count(0)
+    with torch.no_grad():
+        whole = model.pool(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.int64), torch.tensor([types])).tokens[0]
+    place = PAIRS.index(pair)
+    got = predict_tokens(model, TOKENIZER, PAIRS)[place]
+    assert got.shape == (own, 64)
+    assert got == pytest.approx(whole[:own].numpy(), abs=1e-5)
 
 
 def test_questions_come_in_pairs_with_their_neighbours() -> None:
@@ -108,7 +140,7 @@ def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
     """Returns the losses of rows whose outputs are all the same: intents 2, 1, 0 and emotions 1, 0."""
     outputs = Outputs(
         torch.zeros(len(rows), 4), torch.tensor([[2.0, 1.0, 0.0]] * len(rows)), torch.tensor([[1.0, 0.0, -1.0]] * len(rows)),
-        torch.tensor([[1.0, 0.0]] * len(rows)),
+        torch.tensor([[1.0, 0.0]] * len(rows)), torch.tensor([0.5] * len(rows)),
     )  # fmt: skip
     settings = replace(SETTINGS, presence_weight=1.0, emotion_weight=1.0, **changes)  # type: ignore[arg-type]
     return {name: value.item() for name, value in _Objective(rows, 3, settings)(outputs, rows).items()}
@@ -123,6 +155,8 @@ def test_losses_reckoned_by_hand() -> None:
     assert got["intent"] == pytest.approx(-RANKED[1], abs=1e-5)
     assert got["presence"] == pytest.approx(OFF[0] + ON[1] + OFF[2], abs=1e-5)
     assert got["emotion"] == pytest.approx(math.log1p(math.exp(-1)), abs=1e-5)
+    assert got["outside"] == pytest.approx(math.log1p(math.exp(0.5)), abs=1e-5)
+    assert objective([TrainingRow("", "", (), -1)])["outside"] == pytest.approx(math.log1p(math.exp(-0.5)), abs=1e-5)
 
 
 def test_the_main_intent_has_the_larger_share() -> None:
@@ -133,7 +167,7 @@ def test_the_main_intent_has_the_larger_share() -> None:
     assert three["intent"] == pytest.approx(-0.7 * RANKED[0] - 0.15 * (RANKED[1] + RANKED[2]), abs=1e-5)
 
 
-def test_rows_out_of_scope_teach_presence_alone_and_unfelt_rows_no_emotion() -> None:
+def test_rows_out_of_scope_teach_no_intent_and_unfelt_rows_no_emotion() -> None:
     outside = TrainingRow("", "", (), -1)
     alone = objective([outside])
     assert alone["intent"] == alone["emotion"] == 0
@@ -168,7 +202,7 @@ def test_a_tiny_run_learns_to_tell_two_intents_and_emotions_apart() -> None:
     model, reports = network(), list[StepReport]()
     fit(model, TOKENIZER, ROWS, (), SETTINGS, on_step=reports.append)
     unseen = ("退货多久", "我想退货", "发票怎么开", "要发票")
-    _, intent, presence, emotion = scores(model, *unseen)
+    _, intent, presence, emotion, _ = scores(model, *unseen)
     assert intent[:, :2].argmax(1).tolist() == [0, 0, 1, 1]
     assert emotion.argmax(1).tolist() == [0, 0, 1, 1]
     assert presence.argmax(1).tolist() == [0, 0, 1, 1]
@@ -177,7 +211,7 @@ def test_a_tiny_run_learns_to_tell_two_intents_and_emotions_apart() -> None:
     assert [(report.step, report.steps, report.epoch) for report in reports] == [
         (step, 20, 1 + (step - 1) // 2) for step in range(1, 21)
     ]
-    assert set(reports[0].losses) == {"presence", "intent", "emotion"}
+    assert set(reports[0].losses) == {"outside", "presence", "intent", "emotion"}
     assert reports[-1].losses["intent"] < 0.3 * reports[0].losses["intent"]
 
 
@@ -246,7 +280,7 @@ def test_the_probe_moves_the_heads_and_takes_the_measure_of_the_features() -> No
     assert all(torch.equal(weight, trunk[name]) for name, weight in model.trunk.named_parameters())
     with torch.no_grad():
         texts = [(row.message, "") for row in ROWS]
-        pooled = _Texts(model, TOKENIZER, ROWS, replace(SETTINGS, frozen_layers=0)).pool(range(len(ROWS)))
+        pooled = _Texts(model, TOKENIZER, ROWS, replace(SETTINGS, frozen_layers=0)).pool(range(len(ROWS))).summary
     assert torch.allclose(model.center, pooled.mean(0), atol=1e-4)
     assert torch.allclose(model.spread, pooled.std(0).clamp_min(1e-4), atol=1e-4)
     assert predict(model, TOKENIZER, texts)[1][:, :2].argmax(1).tolist() == [0] * 7 + [1] * 7
@@ -262,7 +296,7 @@ def test_predictions_are_in_the_order_of_the_rows(size: int, lexicon: object) ->
         alone = predict(model, TOKENIZER, [pair], lexicon)  # type: ignore[arg-type]
         for one, other in zip(together, alone, strict=True):
             assert one[row] == pytest.approx(other[0], abs=1e-4)
-    assert [array.shape for array in together] == [(len(PAIRS), width) for width in (32, 3, 3, 2)]
+    assert [array.shape for array in together] == [(len(PAIRS), width) for width in (32, 3, 3, 2)] + [(len(PAIRS),)]
 
 
 def test_without_a_lexicon_the_encoder_speaks_alone() -> None:

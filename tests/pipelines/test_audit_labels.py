@@ -27,7 +27,7 @@ from pipelines.config import AuditConfig
 from pipelines.corrections import apply_review
 from pipelines.jobs import run_audit, run_step
 from pipelines.label_audit import Audit, AuditSettings, audit
-from pipelines.prepared import Message, load_prepared
+from pipelines.prepared import Message, Prepared, load_prepared
 from pipelines.train import training_rows
 from tests.pipelines.conftest import SmallShop
 
@@ -318,7 +318,8 @@ def test_weights_reach_the_training_loop() -> None:
     def message(weight: float) -> Message:
         return Message("d/0", "字", (), ("aftersale.return",), "", (), "", weight)
 
-    rows = training_rows([message(1.0), message(0.3)], [], LABELS, InputFormat())
+    prepared = Prepared(LABELS, {"train": [message(1.0), message(0.3)]}, [], {"train": []}, {"train": []})
+    rows = training_rows(prepared, InputFormat())
     assert [row.weight for row in rows] == [1.0, 0.3]
 
 

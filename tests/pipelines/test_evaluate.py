@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from data.types import LabelSet
+from data.types import FaqEntry, LabelSet
+from models.calibration import Calibration, Thresholds
 from models.domain import load_domain
-from pipelines.calibrate import rejection_signs
+from models.encoder import Encoded
+from models.rejection import FEATURES as SIGNS
+from pipelines.calibrate import is_right, rejection_signs
 from pipelines.config import BundleConfig, PrepareConfig, PromoteConfig
-from pipelines.evaluate import Case, _with_emotion
+from pipelines.evaluate import Case, Outside, _ask_all, _covered_answerable, _mrr, _with_emotion, measure_out_of_scope
 from pipelines.jobs import _inputs, _labels
-from pipelines.prepared import Message, Prepared
+from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared
 from pipelines.promote import _regressions
+from tests.models.helpers import index_of, light
 
 
 def _case(*rows: tuple[str, str, tuple[str, ...]]) -> Case:
@@ -62,9 +71,104 @@ def test_a_fall_on_an_intent_or_on_a_faq_topic_stops_the_promotion_by_name() -> 
     assert _regressions(_measured(0.9, 0.1), before | {"faq": {"n": 0}}, config) == []
 
 
+def test_another_right_entry_counts_as_right() -> None:
+    queries = [FaqQuery("一", "a", ("b", "c")), FaqQuery("二", "a"), FaqQuery("三", "a", ("c",)), FaqQuery("四", None)]
+    ranked = [["x", "c", "a"], ["b", "x", "a"], ["x"], ["a"]]
+    assert _mrr(ranked, queries) == pytest.approx((1 / 2 + 1 / 3 + 0) / 3)
+    assert [query.is_answered_by("c") for query in queries] == [True, False, True, False]
+    index = index_of([FaqEntry(name, name, (), ".", "a.b") for name in "abc"], ["a.b"])
+    assert [is_right(index, query, np.array([2, 0, 1])).tolist() for query in queries] == [
+        [True, True, True], [False, True, False], [True, True, False], [False, False, False],
+    ]  # fmt: skip
+
+
+def _analysed(out_of_scope: float, sure: float) -> Any:
+    """A message whose best entry is b."""
+    best = SimpleNamespace(faq_id="b", confidence=0.9)
+    return SimpleNamespace(hits=[best], out_of_scope=out_of_scope, intent=SimpleNamespace(confidence=sure))
+
+
+def test_hit_at_1_counts_another_right_entry() -> None:
+    queries = [FaqQuery("一", "a", ("b",)), FaqQuery("二", "a"), FaqQuery("三", None)]
+    encoded: Any = type("Encoder", (), {"encode": lambda *_: None})()
+    found = [_analysed(0.0, 1.0) for _ in queries]
+    analyzer: Any = SimpleNamespace(from_encoded=lambda *_, **__: found)
+    bundle: Any = SimpleNamespace(encoder=encoded, calibration=Calibration())
+    case = replace(_case(), bundle=bundle, analyzer=analyzer, prepared=replace(_case().prepared, queries={"test": queries}))
+    assert _ask_all(case).right.tolist() == [True, False, False]
+
+
+def test_of_queries_it_is_told_how_many_are_taken_for_the_business_of_a_shop() -> None:
+    thresholds = Thresholds(out_of_scope=0.5, certain_intent=0.9)
+    scores = [(0.4, 0.2), (0.5, 0.95), (0.5, 0.2), (0.9, 0.8)]  # kept: under the threshold, or sure of an intent
+    queries = [FaqQuery(str(number), None if number % 2 else "b") for number in range(len(scores))]
+    analyzer: Any = SimpleNamespace(from_encoded=lambda *_, **__: [_analysed(*pair) for pair in scores])
+    encoded = Encoded(np.ones((4, 1)), np.ones((4, 2)), np.ones((4, 2)), np.ones((4, 1)), np.ones(4), ())
+    encoder: Any = SimpleNamespace(encode=lambda *_: encoded)
+    bundle: Any = SimpleNamespace(encoder=encoder, calibration=Calibration(thresholds=thresholds))
+    case = replace(_case(), bundle=bundle, analyzer=analyzer, prepared=replace(_case().prepared, queries={"test": queries}))
+    asked = _ask_all(case)
+    assert asked.kept.tolist() == [True, True, False, False]
+    rows = [OutOfScopeText("天气", "far"), OutOfScopeText("股票", "near")]
+    outside = Outside(rows, encoded, [_analysed(0.9, 0.1), _analysed(0.1, 0.1)])
+    found = measure_out_of_scope(case, encoded, [_analysed(0.2, 0.1)], outside, asked)
+    assert (found["queries_kept"], found["n_queries"], found["in_scope_kept"]) == (0.5, 4, 1.0)
+    assert found["at_95"]["kinds"] == found["kinds"], "nothing else was fitted"
+    facts = {"out_of_scope": {"threshold_for_95_percent": 0.15}}
+    bundle.calibration = Calibration(thresholds=thresholds, provenance=facts)
+    both = measure_out_of_scope(
+        case, encoded, [_analysed(0.2, 0.1)], Outside(rows, encoded, [_analysed(0.9, 0.1), _analysed(0.2, 0.1)]), asked
+    )
+    assert [(part["in_scope_kept"], part["kinds"]["near"]["recall"]) for part in (both, both["at_95"])] == [(1, 0), (0, 1)]
+    none = measure_out_of_scope(case, encoded, [_analysed(0.2, 0.1)], outside, replace(asked, kept=np.zeros(0, np.bool_)))
+    assert np.isnan(none["queries_kept"]) and none["n_queries"] == 0
+
+
+def test_coverage_of_the_answerable_reckoned_by_hand() -> None:
+    # 20 answerable ones, of which the last is wrong, and two that nobody can answer in between.
+    confidence = np.arange(22, 0, -1) / 22
+    answerable = np.ones(22, np.bool_)
+    answerable[[9, 21]] = False
+    right = answerable.copy()
+    right[20] = False
+    assert _covered_answerable(confidence, right, answerable) == pytest.approx(19 / 20)  # 19 of 20 right, one of them unanswerable
+    assert _covered_answerable(confidence, right, answerable, others=1.0) == pytest.approx(9 / 20)  # it now weighs ten: 9 of 9
+    assert _covered_answerable(confidence, right, ~np.ones(22, np.bool_)) == 0
+    assert _covered_answerable(confidence, ~right, answerable) == 0
+
+
+def test_of_equal_confidence_all_are_answered_or_none() -> None:
+    confidence = np.array([0.9, 0.9, 0.8, 0.7, 0.7])
+    answerable = np.ones(5, np.bool_)
+    for right in ([1, 1, 1, 1, 0], [1, 1, 1, 0, 1]):
+        assert _covered_answerable(confidence, np.array(right, np.bool_), answerable) == pytest.approx(3 / 5)
+    for right in ([1, 0, 1, 1, 1], [0, 1, 1, 1, 1]):
+        assert _covered_answerable(confidence, np.array(right, np.bool_), answerable) == 0
+
+
+ASKED = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["right", "wrong", "unanswerable"])), min_size=1, max_size=40)
+
+
+@light
+@given(ASKED, st.sampled_from([None, 0.4, 1.0, 3.0]))
+def test_coverage_of_the_answerable_is_that_of_the_best_threshold(rows: list[tuple[int, str]], others: float | None) -> None:
+    confidence = np.array([own for own, _ in rows], np.float64)
+    right, answerable = (
+        np.array([test(kind) for _, kind in rows]) for test in (lambda k: k == "right", lambda k: k != "unanswerable")
+    )
+    weight = 1.0 if others is None else others * answerable.sum() / max(1, (~answerable).sum())
+    best = 0.0
+    for threshold in range(5):
+        taken = confidence >= threshold
+        whole = (taken & answerable).sum() + weight * (taken & ~answerable).sum()
+        if whole and (taken & right).sum() / whole >= 0.95 and answerable.any():
+            best = max(best, (taken & answerable).sum() / answerable.sum())
+    assert _covered_answerable(confidence, right, answerable, others=others) == pytest.approx(best)
+
+
 def test_signs_of_rejection_are_higher_where_a_message_looks_more_out_of_scope() -> None:
-    sure, strange = np.array([[3.0, 9.0, -1.0, -2.0]]), np.array([[-2.0, 4.0, 1.0, 2.0]])
+    sure, strange = np.array([[3.0, 9.0, -2.0, -4.0]]), np.array([[-2.0, 4.0, 2.0, 3.0]])
     inside = rejection_signs(sure, np.array([[0.9, 0.1]], np.float32))
     outside = rejection_signs(strange, np.array([[0.5, 0.5]], np.float32))
-    assert len(inside) >= 3
+    assert len(inside) == len(SIGNS) + 1, "each sign, and the highest probability"
     assert all(inside[name][0] < outside[name][0] for name in inside)

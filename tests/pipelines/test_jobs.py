@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from data.errors import ConfigError, GateError
 from models.analyzer import Analyzer, Request
 from models.bundle import load_bundle
 from models.manifest import read_manifest
 from pipelines import prepare, tracking
-from pipelines.jobs import run_all, run_step
+from pipelines.config import CONFIG_TYPES, CONFIGS, load_config
+from pipelines.jobs import _execute, run_all, run_step
 from pipelines.workspace import STEPS, Workspace
 from tests.pipelines.conftest import SmallShop
 
@@ -94,6 +99,31 @@ def test_a_job_without_its_inputs_says_which_to_run(tmp_path: Path) -> None:
         run_step("train", Workspace(tmp_path))
 
 
+def _threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info()}
+
+
+@pytest.mark.parametrize(
+    ("job", "threads"), [("index", 1), ("calibrate", 1), ("evaluate", 1), ("export", 1), ("train", 2), ("bundle", 2)]
+)
+def test_small_products_are_made_by_one_thread_and_the_others_by_as_many_as_are_set(
+    job: str, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    seen: list[set[int]] = []
+
+    def run(*_: Any) -> dict[str, Any]:
+        seen.append(_threads())
+        return {}
+
+    monkeypatch.setattr(importlib.import_module(f"pipelines.{job}"), "run", run)
+    tracker = SimpleNamespace(run_id="one", metrics=lambda _: None)
+    monkeypatch.setattr(tracking, "job_run", lambda *_, **__: nullcontext(tracker))
+    config = load_config(CONFIG_TYPES[job], CONFIGS / f"{job}.yaml", [])
+    with threadpool_limits(2):
+        _execute(job, config, Workspace(tmp_path), {}, lambda fill: fill(tmp_path) and None)
+        assert (seen, _threads()) == ([{threads}], {2}), "and afterwards as before"
+
+
 def test_results_name_n_and_the_baseline(trained_shop: SmallShop) -> None:
     results = json.loads((trained_shop.workspace.step("evaluate") / "results.json").read_text(encoding="utf-8"))
     for name in ("intent", "emotion"):
@@ -103,6 +133,7 @@ def test_results_name_n_and_the_baseline(trained_shop: SmallShop) -> None:
     assert 0 <= reference["hit_at_1"] <= 1
     assert own["n"] >= own["n_answerable"] > 0
     scope = results["calibration"]["out_of_scope"]
+    assert results["out_of_scope"]["n_queries"] == own["n"] and 0 <= results["out_of_scope"]["queries_kept"] <= 1
     assert scope["n"] == results["intent"]["n"] + results["out_of_scope"]["n"] > results["intent"]["n"]
     plots = trained_shop.workspace.step("evaluate") / "plots"
     assert {"intent_confusion.png", "emotion_confusion.png", "reliability.png"} <= {path.name for path in plots.iterdir()}

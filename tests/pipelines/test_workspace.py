@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.workspace import Workspace, code_hash, fingerprint, tree_hash
+from pipelines.workspace import _CODE, STEPS, Workspace, code_hash, fingerprint, tree_hash
 
 
 def test_comments_and_layout_do_not_make_code_new(tmp_path: Path) -> None:
@@ -26,6 +26,13 @@ def test_data_and_configuration_make_a_step_stale(tmp_path: Path) -> None:
     assert fingerprint("prepare", {"seed": 1}, [data], ["upstream"]) != before
     data.write_text("b")
     assert fingerprint("prepare", {"seed": 1}, [data], []) != before
+
+
+@pytest.mark.parametrize(("step", "pattern"), [(step, pattern) for step, patterns in _CODE.items() for pattern in patterns])
+def test_the_code_that_makes_a_step_stale_is_there(step: str, pattern: str) -> None:
+    root = Path(__file__).parents[2]
+    assert step in STEPS and f"pipelines/{step}.py" in _CODE[step]
+    assert [path for path in root.glob(pattern) if path.is_file()], f"{pattern} names no file: its changes would go unseen"
 
 
 def test_renaming_a_file_changes_the_hash_of_its_folder(tmp_path: Path) -> None:

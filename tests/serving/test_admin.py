@@ -12,13 +12,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from data.knowledge import faq_row, read_faq
+from models.bundle import Bundle
 from models.calibration import Calibration
+from models.matching import FEATURES
+from models.retrieval import Reading
 from models.shelf import Shelf
 from serving import knowledge
 from serving.bundles import load_brain
 from serving.settings import Settings
 from tests.serving.conftest import Make, recalibrate
-from tests.tiny import ENTRIES
+from tests.tiny import ENTRIES, UNANSWERED
 
 ADMIN, CHAT = "admin-0123456789abcdef", "chat-0123456789abcdef"
 KEYS = f"boss:admin+chat:{ADMIN}, shop:chat:{CHAT}"
@@ -89,6 +92,30 @@ def test_an_entry_is_added_and_only_suggested(shop: Shop) -> None:
     assert offered["model"]["bundle"] == answer["bundle"] != before
     assert offered["decision"] == "suggest" and offered["suggestions"][0]["faq_id"] == "gift" and offered["answer"] is None
     assert shop.ask("怎么查物流")["answer"]["faq_id"] == "tracking"
+
+
+def _like_unanswered(bundle: Bundle, text: str) -> list[float]:
+    """How like a text is to a question that no entry answers: by the vector, in [-1, 1], and word by word, in [0, 2]."""
+    encoded = bundle.encoder.encode([text])
+    reading = Reading(encoded.intent[0], encoded.presence[0], 0.0, encoded.tokens[0])
+    features = bundle.faq.candidates(text, encoded.vector[0], reading).features
+    return [float(features[0, FEATURES.index(name)]) for name in ("unanswered_cosine", "unanswered_match")]
+
+
+def test_an_entry_added_for_an_unanswered_question_is_found_by_it_at_once_and_not_held_down(shop: Shop, settings: Settings) -> None:
+    added, other = UNANSWERED
+    whole = pytest.approx([1, 2], abs=4e-3)
+    before = load_brain(settings).bundle
+    assert _like_unanswered(before, added) == whole and _like_unanswered(before, other) == whole
+    shop.post(TRACKING | {"answer": "新。"})
+    assert len(load_brain(settings).bundle.faq.texts.unanswered.vectors) == len(UNANSWERED), "another answer answers none of them"
+    assert shop.post(NEW | {"question": added}).status_code == 200
+    after = load_brain(settings).bundle
+    assert _like_unanswered(after, added)[1] < 1.99 and _like_unanswered(after, other) == whole
+    offered = shop.ask(added)
+    assert offered["suggestions"][0]["faq_id"] == "gift"
+    assert shop.post(NEW | {"question": added, "similar_questions": [other]}).status_code == 200
+    assert _like_unanswered(load_brain(settings).bundle, other) == [0, 0], "none is left"
 
 
 def test_another_answer_is_given_at_once(shop: Shop) -> None:
@@ -265,12 +292,12 @@ def test_an_onnx_session_is_loaded_once(shop: Shop, monkeypatch: pytest.MonkeyPa
     assert shop.post(NEW).status_code == 200 and shop.revert().status_code == 200
 
 
-def test_only_new_questions_are_encoded(make: Make, settings: Settings) -> None:
+def test_only_new_questions_and_answers_are_encoded(make: Make, settings: Settings) -> None:
     brain = load_brain(settings)
     shop = Shop(make(settings, brain)[0], settings.bundles)
     before = brain.bundle.encoder.calls
     shop.post(TRACKING | {"answer": "新。", "similar_questions": ["快递到哪了", "包裹呢"]})
-    assert brain.bundle.encoder.calls - before == 2, "the question and the probe"
+    assert brain.bundle.encoder.calls - before == 3, "the question, the answer and the probe"
 
 
 def _refuse(*_: object, **__: object) -> None:

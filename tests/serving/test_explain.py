@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from models.matching import FEATURES
 from serving.engine import Engine
 from serving.schema import ChatRequest, ExplainRequest
 from tests.serving.conftest import Server
@@ -42,7 +43,7 @@ def test_explain_over_http(server: Server) -> None:
     assert "13800138000" not in response.text
     assert found["path"][-1]["fired"] and found["path"][-1]["reason"] == found["decision_reason"]
     assert found["words"] and found["words"][0].keys() == {"text", "start", "end", "influence"}
-    assert found["candidates"][0]["features"][0]["name"] == "cosine" and found["neighbours"]
+    assert found["candidates"][0]["features"][0]["name"] == FEATURES[0] and found["neighbours"]
     assert {"name", "threshold", "value", "reached"} == found["comparisons"][0].keys()
     assert ["customer_value", "gold"] in [[factor["name"], factor["value"]] for factor in found["priority"]["factors"]]
     assert found["passes"] == 1 + len(found["words"]) and found["latency_ms"] > 0
