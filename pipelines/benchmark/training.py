@@ -76,7 +76,7 @@ class Task:
         """Returns the data as the training pipeline takes it, without a knowledge base and without out-of-scope texts."""
         constant = (_CONSTANT,)
         labels = LabelSet(self.labels, constant) if self.target == "intent" else LabelSet(constant, self.labels)
-        return Prepared(labels, self.messages, [], {}, {"train": [], "dev": [], "test": []})
+        return Prepared(labels, self.messages, [], {"train": [], "dev": [], "test": []}, {"train": [], "dev": [], "test": []})
 
 
 def train_configs(config: BenchmarkConfig, names: Sequence[str]) -> dict[str, TrainConfig]:
