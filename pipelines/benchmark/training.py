@@ -180,7 +180,7 @@ def _kefu(task: Task, settings: TrainConfig, flagged: Flagged | None) -> Labels:
 
         trained = train_model(task.prepared(), settings, on_step=on_step)
     inputs = model_inputs(task.messages["test"], trained.input_format)
-    _, intent, _, emotion = predict(trained.model, trained.base.tokenizer, inputs, trained.lexicon)
+    _, intent, _, emotion, _ = predict(trained.model, trained.base.tokenizer, inputs, trained.lexicon)
     return np.asarray((intent if task.target == "intent" else emotion).argmax(1), np.int64)
 
 
