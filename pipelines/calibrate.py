@@ -261,7 +261,7 @@ def _fit_rejector(
     doubtful = np.where(sure >= certain, 0.0, kept)
     threshold = float(np.quantile(doubtful, config.in_scope_kept))
     provenance["out_of_scope"] = {
-        "threshold_for_95_percent": float(np.quantile(doubtful, 0.95)),  # what methods are compared at
+        "threshold_for_95_percent": float(np.quantile(doubtful, 0.95)),  # the usual point of comparison, whatever is served
         "target": config.in_scope_kept, "in_scope_kept": float(((kept < threshold) | (sure >= certain)).mean()),
         "recall": float(((outer >= threshold) & (too_sure < certain)).mean()), "n": len(kept) + len(outer),
         "curve": alarm_curve(np.concatenate([kept, outer]), np.arange(len(kept) + len(outer)) >= len(kept)),
