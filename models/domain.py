@@ -23,6 +23,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML has
 _REPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("suggest", "fallback", "out_of_scope", "handoff", "image", "link", "emoji"), ()),
     "given_up": (), "several": ("wants",), "handoff_closed": ("from", "to"), "slots_done": ("slots",), "recommendation_done": ("slots",), "also": ("question",),
+    "fallback_about": ("want",),
 }  # fmt: skip
 
 

@@ -241,8 +241,11 @@ class Case:
         return self._make("suggest", "faq_above_suggest", reply, suggestions=offered)
 
     def nothing_fits(self) -> Decision:
-        """What is left: the bot says that it cannot help."""
-        return self._make("fallback", "nothing_fits", self._with_empathy(self.pack.replies["fallback"]), miss=True)
+        """What is left: the bot says that it cannot help, and what it took the message for if it is sure of that."""
+        reply, first = self.pack.replies["fallback"], self.analysis.intent.name
+        if self.is_sure_of_intent() and not first.startswith("chitchat."):
+            reply = self.pack.replies["fallback_about"].format(want=self.pack.intent(first).title)
+        return self._make("fallback", "nothing_fits", self._with_empathy(reply), miss=True)
 
     # What the rules ask --------------------------------------------------------------------------------------------------
 

@@ -340,8 +340,12 @@ class _Objective:
 def _start_tokens(model: CustomerServiceModel, texts: _Texts, generator: random.Random) -> None:
     model.eval()
     sample = generator.sample(range(len(texts.rows)), min(_TOKEN_ROWS, len(texts.rows)))
-    ids, mask, types = _tensors(pad([texts.encoded[index] for index in sample], pad_id=texts.pad_id))
-    model.start_tokens(model.states(ids, mask, types)[mask == 1])
+    sample.sort(key=lambda index: texts.lengths[index])
+    states = []
+    for start in range(0, len(sample), 64):
+        ids, mask, types = _tensors(pad([texts.encoded[index] for index in sample[start : start + 64]], pad_id=texts.pad_id))
+        states.append(model.states(ids, mask, types)[mask == 1])
+    model.start_tokens(torch.cat(states))
 
 
 def _probe(

@@ -6,31 +6,46 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
 from data.normalise import for_model
 from data.types import FaqEntry
 
+_TURNS = 0.7  # norm of the n-grams of the turns before, as in the wide part of the network
+
 
 def classify(train: Sequence[str], labels: Sequence[int], test: Sequence[str]) -> NDArray[np.int64]:
     """Returns the labels that character TF-IDF (1 to 3-grams) with a linear SVM gives the test texts. Shape: (n,)."""
-    model = Pipeline(
-        [
-            ("tfidf", TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)),
-            ("svm", LinearSVC(C=1.0, random_state=0)),
-        ]
-    )
-    model.fit([for_model(text) for text in train], labels)
-    return np.asarray(model.predict([for_model(text) for text in test]), np.int64)
+    features, others = _features(train, test)
+    return np.asarray(LinearSVC(C=1.0, random_state=0).fit(features, labels).predict(others), np.int64)
+
+
+def classify_turns(
+    train: Sequence[tuple[str, str]], labels: Sequence[int], test: Sequence[tuple[str, str]]
+) -> NDArray[np.int64]:  # fmt: skip
+    """Returns what `classify` would if it read the turns before as well, as n-grams of their own. Shape: (n,).
+
+    Args:
+        train: (message, turns before it).
+        labels: One a row.
+        test: (message, turns before it).
+    """
+    parts = [_features([row[place] for row in train], [row[place] for row in test]) for place in (0, 1)]
+    features, others = (hstack([own, _TURNS * before]).tocsr() for own, before in zip(*parts, strict=True))
+    return np.asarray(LinearSVC(C=1.0, random_state=0).fit(features, labels).predict(others), np.int64)
+
+
+def _features(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
+    return vectorizer.fit_transform([for_model(text) for text in train]), vectorizer.transform([for_model(text) for text in test])
 
 
 def anger_scores(train: Sequence[str], angry: Sequence[bool], test: Sequence[str]) -> NDArray[np.float64]:
     """Returns how angry the same baseline finds the test texts; a score, not a probability. Shape: (n,)."""
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
-    model = LinearSVC(C=1.0, random_state=0).fit(vectorizer.fit_transform([for_model(text) for text in train]), angry)
-    return np.asarray(model.decision_function(vectorizer.transform([for_model(text) for text in test])), np.float64)
+    features, others = _features(train, test)
+    return np.asarray(LinearSVC(C=1.0, random_state=0).fit(features, angry).decision_function(others), np.float64)
 
 
 def rank_entries(entries: Sequence[FaqEntry], queries: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

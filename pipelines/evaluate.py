@@ -26,6 +26,7 @@ from models.calibration import (
     wilson_interval,
 )
 from models.encoder import Encoded
+from models.inputs import context_text
 from models.manifest import BundleManifest
 from models.policy import is_out_of_scope
 from models.retrieval import FaqIndex
@@ -141,13 +142,18 @@ def measure_intent(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     titles = [info.title for info in case.bundle.pack.intents]
     truth = np.array([names.index(row.intents[0]) for row in case.messages])
     predicted = np.array([names.index(analysis.intent.name) for analysis in analyses])
-    other = baseline.classify(*_train_texts(case, names), [row.text for row in case.messages])
+    texts, labels = _train_texts(case, names)
+    other = baseline.classify(texts, labels, [row.text for row in case.messages])
+    train = case.prepared.messages["train"]
+    turns = [*_with_turns(case, train), *((text, "") for text in texts[len(train) :])]
+    with_turns = baseline.classify_turns(turns, labels, _with_turns(case, case.messages))
     accepted = [analysis.intent.name in row.intents for analysis, row in zip(analyses, case.messages, strict=True)]
     found = np.array([[name in analysis.intents for name in names] for analysis in analyses])
     wanted = np.array([[name in row.intents for name in names] for row in case.messages])
     counts = confusion_matrix(truth, predicted, len(names))
     _draw(case, lambda folder: plots.confusion(counts, titles, folder / "intent_confusion.png", title="意图 intent"))
     return _compare(case, truth, predicted, other) | {
+        "tfidf_with_turns_macro_f1": macro_f1(truth, with_turns),
         "accuracy_any_intent": float(np.mean(accepted)),
         "several_intents_micro_f1": float(2 * (found & wanted).sum() / (found.sum() + wanted.sum())),
         "per_class": per_class(truth, predicted, names, titles),
@@ -166,6 +172,8 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
     train = [row for row in case.prepared.messages["train"] if row.emotion]
     texts = [row.text for row in train]
     other = np.array([others[row.row_id] for row in case.messages])
+    labels = [names.index(row.emotion) for row in train]
+    with_turns = baseline.classify_turns(_with_turns(case, train), labels, _with_turns(case, case.messages))
     counts = confusion_matrix(truth, predicted, len(names))
     _draw(case, lambda folder: plots.confusion(counts, titles, folder / "emotion_confusion.png", title="情绪 emotion"))
     is_angry = truth == names.index("angry")
@@ -173,6 +181,7 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
     alarmed = np.array([analysis.emotion.scores["angry"] >= alert for analysis in analyses])
     baseline_scores = baseline.anger_scores(texts, [row.emotion == "angry" for row in train], [row.text for row in case.messages])
     return _compare(case, truth, predicted, other) | {
+        "tfidf_with_turns_macro_f1": macro_f1(truth, with_turns),
         "per_class": per_class(truth, predicted, names, titles),
         "slices": _slices(case, truth, predicted, other),
         "anger": _alarm(is_angry, alarmed) | {"threshold": alert},
@@ -420,6 +429,11 @@ def _emotion_baseline(case: Case) -> dict[str, int]:
     train, test = ([row for row in case.prepared.messages[split] if row.emotion] for split in ("train", "test"))
     found = baseline.classify([row.text for row in train], [names.index(row.emotion) for row in train], [row.text for row in test])
     return {row.row_id: int(label) for row, label in zip(test, found, strict=True)}
+
+
+def _with_turns(case: Case, rows: Sequence[Message]) -> list[tuple[str, str]]:
+    """Messages with the turns before them, as much as the model reads of them."""
+    return [(row.text, context_text(row.text, row.history, case.bundle.encoder.input_format)) for row in rows]
 
 
 def _with_emotion(case: Case, analyses: Sequence[Analysis]) -> tuple[Case, list[Analysis]]:

@@ -28,6 +28,7 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             (f"{name} accuracy", str(part["n"]), number(part["accuracy"]), number(part["tfidf_accuracy"])),
             (f"{name} macro-F1", str(part["n"]), spread(part["macro_f1"], part["macro_f1_interval"]),
              spread(part["tfidf_macro_f1"], part["tfidf_macro_f1_interval"])),
+            ("  TF-IDF that reads the turns before as well", str(part["n"]), "", number(part["tfidf_with_turns_macro_f1"])),
             (f"{name} macro-F1 lead", str(part["n"]), spread(part["macro_f1"] - part["tfidf_macro_f1"], part["macro_f1_lead_interval"]), ""),
         ]  # fmt: skip
     anger, other = emotion["anger"], emotion["anger_baseline"]

@@ -202,6 +202,15 @@ def test_a_guess_at_the_intent_opens_no_clarification(knowledge: Knowledge) -> N
     assert outcome(unsure, knowledge) == ("fallback", "nothing_fits")
 
 
+def test_a_fallback_names_what_the_message_is_surely_about(knowledge: Knowledge) -> None:
+    found = analysis("那个能给弄弄不", intents=("logistics.urge",))
+    about, plain = knowledge.pack.intent("logistics.urge").title, knowledge.pack.replies["fallback"]
+    assert about in decided(found, knowledge).reply
+    guessed = replace(found, ranking=(replace(found.ranking[0], confidence=knowledge.thresholds.intent - 0.01),))
+    for unsure in (guessed, analysis("好 那个能弄弄不", intents=("chitchat.ack", "logistics.urge"))):
+        assert decided(unsure, knowledge).reply.endswith(plain)
+
+
 # Answers ------------------------------------------------------------------------------------------------------------------
 
 
