@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from joblib import parallel_config
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from data.normalise import for_model
@@ -19,7 +21,7 @@ _TURNS = 0.7  # norm of the n-grams of the turns before, as in the wide part of 
 def classify(train: Sequence[str], labels: Sequence[int], test: Sequence[str]) -> NDArray[np.int64]:
     """Returns the labels that character TF-IDF (1 to 3-grams) with a linear SVM gives the test texts. Shape: (n,)."""
     features, others = _features(train, test)
-    return np.asarray(LinearSVC(C=1.0, random_state=0).fit(features, labels).predict(others), np.int64)
+    return _predict(features, labels, others)
 
 
 def classify_turns(
@@ -34,7 +36,13 @@ def classify_turns(
     """
     parts = [_features([row[place] for row in train], [row[place] for row in test]) for place in (0, 1)]
     features, others = (hstack([own, _TURNS * before]).tocsr() for own, before in zip(*parts, strict=True))
-    return np.asarray(LinearSVC(C=1.0, random_state=0).fit(features, labels).predict(others), np.int64)
+    return _predict(features, labels, others)
+
+
+def _predict(features: csr_matrix, labels: Sequence[int], others: csr_matrix) -> NDArray[np.int64]:
+    model = OneVsRestClassifier(LinearSVC(C=1.0, random_state=0), n_jobs=2)
+    with parallel_config(backend="threading"):  # the solver runs without Python's lock
+        return np.asarray(model.fit(features, labels).predict(others), np.int64)
 
 
 def _features(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
