@@ -43,6 +43,7 @@ from pipelines.workspace import Workspace
 
 _CHALLENGE = "challenge"
 _OTHERS = 0.4  # unanswerable queries to each answerable one: the second mix that coverage is given for
+_FEW_ALARMS = 0.05  # share of calm messages: the second point that anger is given for
 _SLICE = 40  # rows below which a slice has no calibration worth printing
 _SLICES: dict[str, Callable[[Message], bool]] = {
     "short (<= 6 characters)": lambda row: len(row.text) <= 6,
@@ -178,7 +179,8 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
     _draw(case, lambda folder: plots.confusion(counts, titles, folder / "emotion_confusion.png", title="情绪 emotion"))
     is_angry = truth == names.index("angry")
     alert = case.bundle.calibration.thresholds.anger_alert
-    alarmed = np.array([analysis.emotion.scores["angry"] >= alert for analysis in analyses])
+    anger = np.array([analysis.emotion.scores["angry"] for analysis in analyses])
+    alarmed = anger >= alert
     baseline_scores = baseline.anger_scores(texts, [row.emotion == "angry" for row in train], [row.text for row in case.messages])
     return _compare(case, truth, predicted, other) | {
         "tfidf_with_turns_macro_f1": macro_f1(truth, with_turns),
@@ -186,10 +188,15 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
         "slices": _slices(case, truth, predicted, other),
         "anger": _alarm(is_angry, alarmed) | {"threshold": alert},
         # The baseline at the same false alarms: how much anger does it find?
-        "anger_baseline": _alarm(
-            is_angry, baseline_scores >= np.quantile(baseline_scores[~is_angry], 1 - alarmed[~is_angry].mean())
-        ),
+        "anger_baseline": _alarm(is_angry, _loudest(baseline_scores, is_angry, alarmed[~is_angry].mean())),
+        "anger_few_alarms": _alarm(is_angry, _loudest(anger, is_angry, _FEW_ALARMS)),
+        "anger_few_alarms_baseline": _alarm(is_angry, _loudest(baseline_scores, is_angry, _FEW_ALARMS)),
     }
+
+
+def _loudest(scores: NDArray[np.float64], is_angry: NDArray[np.bool_], false_alarms: float) -> NDArray[np.bool_]:
+    """The rows over the score that this share of the calm rows reaches: a point read off the test split, to compare by."""
+    return np.asarray(scores >= np.quantile(scores[~is_angry], 1 - false_alarms))
 
 
 def measure_challenge(case: Case, others: dict[str, int]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from models.encoder import Encoded
 from models.rejection import FEATURES as SIGNS
 from pipelines.calibrate import is_right, rejection_signs
 from pipelines.config import BundleConfig, PrepareConfig, PromoteConfig
-from pipelines.evaluate import Case, Outside, _ask_all, _covered_answerable, _mrr, _with_emotion, measure_out_of_scope
+from pipelines.evaluate import Case, Outside, _ask_all, _covered_answerable, _loudest, _mrr, _with_emotion, measure_out_of_scope
 from pipelines.jobs import _inputs, _labels
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared
 from pipelines.promote import _regressions
@@ -44,6 +44,14 @@ def test_rows_without_an_emotion_are_left_out_of_its_measures() -> None:
     case, kept = _with_emotion(_case(("one", "", ()), ("two", "neutral", ())), analyses)
     assert [row.row_id for row in case.messages] == ["two"]
     assert kept == ["second"]
+
+
+def test_the_point_of_few_alarms_lets_just_that_share_of_the_calm_through() -> None:
+    scores = np.array([*np.arange(100) / 100, 0.94, 0.97, 0.5])
+    is_angry = np.arange(103) >= 100
+    alarmed = _loudest(scores, is_angry, 0.05)
+    assert alarmed[~is_angry].sum() == 5
+    assert alarmed[is_angry].tolist() == [False, True, False]
 
 
 def test_of_the_domain_pack_prepare_depends_on_the_labels_alone() -> None:
