@@ -184,13 +184,13 @@ class Case:
 
     def clarification_dropped(self) -> Decision | None:
         """The customer gives up what the open question was for."""
-        if self.conversation.open_slots is None or self.give_up_word() is None or self.is_direct(self.best_hit()):
+        if self._asked() is None or self.give_up_word() is None or self.is_direct(self.best_hit()):
             return None
         return self._make("answer", "clarification_dropped", self._with_empathy(self.pack.replies["given_up"]))
 
     def nod(self) -> Decision | None:
         """嗯 or 好的 came instead of what was asked: it is asked again once, not for ever."""
-        opened, past = self.conversation.open_slots, self.conversation.past
+        opened, past = self._asked(), self.conversation.past
         nods = self.analysis.intent.name == "chitchat.ack" and self.is_sure_of_intent()
         if opened is None or not opened.missing or not nods or (past and past[-1].intent == "chitchat.ack"):
             return None
@@ -239,6 +239,10 @@ class Case:
             return None
         reply = self._with_empathy(self._named_wants() + self.pack.replies["suggest"])
         return self._make("suggest", "faq_above_suggest", reply, suggestions=offered)
+
+    def praise(self) -> Decision | None:
+        """A happy customer who asks for nothing is thanked: nobody is at a loss for an answer then."""
+        return self._make("answer", "praise", self.pack.replies["praise"]) if self.praises() else None
 
     def nothing_fits(self) -> Decision:
         """What is left: the bot says that it cannot help, and what it took the message for if it is sure of that."""
@@ -293,9 +297,17 @@ class Case:
         """Tells whether the bot has nothing that helps."""
         if self.is_rejected():
             return True
-        if self.is_direct(self.best_hit()) or self._offered() or self._chitchat() is not None:
+        if self.is_direct(self.best_hit()) or self._offered() or self._chitchat() is not None or self.praises():
             return False
         return self.needed_slots(answered=False) is None
+
+    def praises(self) -> bool:
+        """Tells whether a happy customer says so and asks for nothing."""
+        emotion = self.analysis.emotion
+        return emotion.label == "satisfied" and emotion.confidence >= _SURE_OF_MOOD and not self._asks()
+
+    def _asks(self) -> bool:
+        return any(mark in self.analysis.text for mark in "?？吗呢怎么")
 
     def _chitchat(self) -> Decision | None:
         domain, _, name = self.analysis.intent.name.partition(".")
@@ -314,10 +326,21 @@ class Case:
         if opened is None or not opened.missing or self._changes_the_subject(opened):
             return None
         # What was said before may be said anew: 预算改成7000.
-        filled = self._filled(opened.wanted, asked=opened.missing[0])
+        filled = self._filled(opened.wanted, asked=opened.missing[0] if self._asked() else None)
         if filled:
             return OpenSlots(opened.intent, opened.wanted, opened.filled | filled)
         return None
+
+    def _asked(self) -> OpenSlots | None:
+        """The open clarification if it was asked about: an answer only invites the customer to send what it needs."""
+        past = self.conversation.past
+        return None if past and past[-1].answered else self.conversation.open_slots
+
+    def _invited(self, entry: FaqEntry) -> OpenSlots | None:
+        """What an answer needs from the customer: an order number that comes next goes to a person, and meets no shrug."""
+        names = tuple(name for name in entry.required_slots if name in self.pack.slots and self.pack.slots[name].entity)
+        filled = self._filled(names, asked=None)
+        return OpenSlots(entry.intent, names, filled) if len(filled) < len(names) else None
 
     def _changes_the_subject(self, opened: OpenSlots) -> bool:
         """A whole sentence that is certainly about something else is no reply, though a number or word in it would fill a slot."""
@@ -342,7 +365,7 @@ class Case:
                 continue
             if rule.words and not any(word in self.words for word in rule.words):
                 continue
-            opened = self.conversation.open_slots
+            opened = self._asked()
             if opened is not None and opened.intent == rule.intent and self.repetition != _ASK_AGAIN:
                 continue  # asked already, and the reply filled nothing: do not nag, but a want that is said again is asked about again
             return OpenSlots(rule.intent, rule.slots, self._filled(rule.slots, asked=None))
@@ -371,8 +394,7 @@ class Case:
         if asked and slot.pattern is not None and slot.pattern.search(text):
             return text[:30]
         # An address has no closed form: a longer reply that asks nothing is taken as it is.
-        asks = any(mark in text for mark in "??吗呢怎么")
-        if asked and slot.free and len(text) >= 6 and not asks:
+        if asked and slot.free and len(text) >= 6 and not self._asks():
             return text[:60]
         return None
 
@@ -394,7 +416,8 @@ class Case:
         related = tuple((other.faq_id, other.question) for other in usable[: self.pack.policy.related])
         answer = Answer(entry.answer, entry.steps, entry.faq_id, hit.matched_question, hit.confidence, hit.score)
         parts = [self._with_empathy(entry.answer), self._second_answer(entry.faq_id, entry.intent)]
-        return self._make("answer", "faq_above_direct", "\n".join(filter(None, parts)), answer=answer, related=related)
+        reply = "\n".join(filter(None, parts))
+        return self._make("answer", "faq_above_direct", reply, answer=answer, related=related, open_slots=self._invited(entry))
 
     def _second_answer(self, faq_id: str, intent: str) -> str:
         """The second want of a message, answered as well if an entry surely does."""
@@ -509,6 +532,6 @@ RULES: Mapping[str, Callable[[Case], Decision | None]] = {
     "emotion": Case.emotion, "clarification_dropped": Case.clarification_dropped, "nod": Case.nod, "slot_filled": Case.slot_filled,
     "repeated_miss": Case.repeated_miss, "out_of_scope": Case.out_of_scope, "missing_slots": Case.missing_slots,
     "chitchat": Case.small_talk, "faq_above_direct": Case.faq_above_direct, "faq_above_suggest": Case.faq_above_suggest,
-    "nothing_fits": Case.nothing_fits,
+    "praise": Case.praise, "nothing_fits": Case.nothing_fits,
 }  # fmt: skip
 """In the order of precedence: the first that decides has decided."""

@@ -118,5 +118,6 @@ FACTS: Mapping[str, Callable[[Case], dict[str, Fact]]] = {
     "chitchat": _intent,
     "faq_above_direct": lambda case: _faq(case) | {"faq_direct": case.thresholds.faq_direct, "faq_calibrated": _calibrated(case)},
     "faq_above_suggest": lambda case: _faq(case) | {"faq_suggest": case.thresholds.faq_suggest},
+    "praise": lambda case: {"emotion": case.analysis.emotion.label, "emotion_confidence": case.analysis.emotion.confidence},
     "nothing_fits": lambda _: {},
 }

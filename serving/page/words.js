@@ -102,7 +102,8 @@ const DRAWERS = {
     missing_slots: ["缺少信息，需要追问", "Information is missing"], chitchat: ["寒暄", "Small talk"],
     chitchat_greeting: ["问候", "Greeting"], chitchat_thanks_bye: ["感谢告别", "Thanks or goodbye"], chitchat_ack: ["应答", "Acknowledgement"],
     chitchat_other: ["闲聊", "Small talk"], faq_above_direct: ["知识够确定，直接回答", "An entry is sure enough to answer"],
-    faq_above_suggest: ["知识有可能，推荐问题", "Entries are likely enough to offer"], nothing_fits: ["没有合适的内容", "Nothing fits"],
+    faq_above_suggest: ["知识有可能，推荐问题", "Entries are likely enough to offer"],
+    praise: ["顾客满意，没有要问的", "Happy, and asks for nothing"], nothing_fits: ["没有合适的内容", "Nothing fits"],
   },
   fact: {
     handed_off: ["已转人工", "handed off"], kind: ["类型", "kind"], intents: ["意图", "intents"], intent: ["主意图", "intent"],
@@ -114,7 +115,7 @@ const DRAWERS = {
     intent_confidence: ["意图置信度", "intent confidence"], certain_intent: ["确信线", "certain from"],
     faq_confidence: ["知识置信度", "entry's confidence"], faq_direct: ["直接回答阈值", "direct threshold"],
     faq_suggest: ["推荐阈值", "suggest threshold"], intent_threshold: ["阈值", "threshold"],
-    sure_of_intent: ["意图可靠", "sure of intent"], missing_slots: ["缺少", "missing"],
+    sure_of_intent: ["意图可靠", "sure of intent"], emotion: ["情绪", "emotion"], emotion_confidence: ["情绪置信度", "emotion confidence"], missing_slots: ["缺少", "missing"],
   },
   threshold: {
     faq_direct: ["知识：直接回答", "Entry: answer"], faq_suggest: ["知识：推荐", "Entry: suggest"], intent: ["意图可靠", "Intent relied upon"],

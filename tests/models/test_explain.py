@@ -66,6 +66,7 @@ def test_the_path_ends_with_the_rule_that_decided_and_changes_no_decision(
         ("out_of_scope", analysis(out_of_scope=0.9), Conversation()),
         ("faq_above_direct", analysis(hits=[hit("tracking", 0.95)]), Conversation()),
         ("faq_above_suggest", analysis(hits=[hit("tracking", 0.5)]), Conversation()),
+        ("praise", analysis("好喜欢", emotion="satisfied"), Conversation()),
         ("nothing_fits", analysis(), Conversation()),
     ],
 )  # fmt: skip

@@ -211,6 +211,32 @@ def test_a_fallback_names_what_the_message_is_surely_about(knowledge: Knowledge)
         assert decided(unsure, knowledge).reply.endswith(plain)
 
 
+def test_praise_is_no_question_that_was_missed(knowledge: Knowledge) -> None:
+    happy = analysis("东西收到 超喜欢", emotion="satisfied", scores={"satisfied": 0.9, "neutral": 0.1})
+    assert outcome(happy, knowledge) == ("answer", "praise")
+    assert outcome(happy, knowledge, Conversation(misses=1)) == ("answer", "praise")
+    asks = analysis("超喜欢 有别的颜色吗", emotion="satisfied", scores={"satisfied": 0.9, "neutral": 0.1})
+    guessed = analysis("东西收到", emotion="satisfied", scores={"satisfied": 0.45, "neutral": 0.4})
+    for other in (asks, guessed):
+        assert outcome(other, knowledge) == ("fallback", "nothing_fits")
+
+
+def test_an_order_number_that_an_answer_asked_for_goes_to_a_person(knowledge: Knowledge) -> None:
+    entry = knowledge.faq.by_id["tracking"]
+    needy = replace(entry, required_slots=("order_id", "reason", "no_slot_of_the_pack"))
+    faq = index_of([needy if known is entry else known for known in knowledge.faq.entries], knowledge.pack.labels.intents)
+    needs = replace(knowledge, faq=faq)
+    number = "20261115887766"
+    decisions, state = talk([analysis("怎么查物流", hits=[ANSWER]), analysis(f"订单{number}")], needs)
+    assert decisions[0].reason == "faq_above_direct"
+    assert (decisions[1].decision, decisions[1].reason) == ("handoff", "slots_complete")
+    assert number in decisions[1].reply and state.handed_off
+    # Nothing was asked, so that a nod or a change of mind is read as it stands.
+    for text, intent in (("好的", "chitchat.ack"), ("算了", "chitchat.ack"), ("小了", "presale.size")):
+        decisions, _ = talk([analysis("怎么查物流", hits=[ANSWER]), analysis(text, intents=(intent,))], needs)
+        assert decisions[1].reason not in {"missing_slots", "slot_filled", "slots_complete", "clarification_dropped"}
+
+
 # Answers ------------------------------------------------------------------------------------------------------------------
 
 
