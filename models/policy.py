@@ -311,12 +311,18 @@ class Case:
 
     def _chitchat(self) -> Decision | None:
         domain, _, name = self.analysis.intent.name.partition(".")
-        if not self.is_sure_of_intent():
+        if not self.is_sure_of_small_talk():
             return None
         only = all(intent.startswith("chitchat.") for intent in self.analysis.intents)
         if domain != "chitchat" or not only or name not in self.pack.replies:
             return None
         return self._make("answer", f"chitchat_{name}", self.pack.replies[name], open_slots=None)
+
+    def is_sure_of_small_talk(self) -> bool:
+        """Whether ok thx is thanks or a nod matters little: the kinds of small talk need no lead over each other."""
+        talk = [score.confidence for score in self.analysis.ranking if score.name.startswith("chitchat.")]
+        wants = [score.confidence for score in self.analysis.ranking if not score.name.startswith("chitchat.")]
+        return sum(talk) >= self.thresholds.intent and sum(talk) - max(wants, default=0.0) >= self.thresholds.intent_margin
 
     # Slots ------------------------------------------------------------------------------------------------------------
 

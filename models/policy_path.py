@@ -115,7 +115,7 @@ FACTS: Mapping[str, Callable[[Case], dict[str, Fact]]] = {
     "repeated_miss": _repeated_miss,
     "out_of_scope": _out_of_scope,
     "missing_slots": _missing_slots,
-    "chitchat": _intent,
+    "chitchat": lambda case: _intent(case) | {"sure_of_small_talk": case.is_sure_of_small_talk()},
     "faq_above_direct": lambda case: _faq(case) | {"faq_direct": case.thresholds.faq_direct, "faq_calibrated": _calibrated(case)},
     "faq_above_suggest": lambda case: _faq(case) | {"faq_suggest": case.thresholds.faq_suggest},
     "praise": lambda case: {"emotion": case.analysis.emotion.label, "emotion_confidence": case.analysis.emotion.confidence},

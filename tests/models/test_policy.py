@@ -541,6 +541,22 @@ def test_something_else_in_between_begins_the_count_anew(knowledge: Knowledge) -
     assert decided(urge, knowledge, state).repetition == 1
 
 
+def test_kinds_of_small_talk_need_no_lead_over_each_other(knowledge: Knowledge) -> None:
+    least = knowledge.thresholds.intent
+    found = analysis("ok thx", intents=("chitchat.thanks_bye",))
+
+    def ranked(**confidences: float) -> Analysis:
+        names = {name.replace("__", "."): confidence for name, confidence in confidences.items()}
+        return replace(
+            found, ranking=tuple(replace(found.ranking[0], name=name, confidence=share) for name, share in names.items())
+        )
+
+    unclear = ranked(chitchat__thanks_bye=least - 0.1, chitchat__ack=least - 0.15)
+    assert outcome(unclear, knowledge) == ("answer", "chitchat_thanks_bye")
+    wanted = ranked(chitchat__thanks_bye=least - 0.1, logistics__urge=least - 0.15)
+    assert outcome(wanted, knowledge) == ("fallback", "nothing_fits")
+
+
 def test_small_talk_is_never_repeated(knowledge: Knowledge) -> None:
     found = analysis("嗯", intents=("chitchat.ack",))
     decisions, _ = talk([found] * 4, knowledge)
