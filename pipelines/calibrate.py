@@ -90,12 +90,11 @@ def faq_candidates(
     intents = calibration.intent_probabilities(encoded.intent)
     slope, intercept = calibration.presence_scale
     presence = sigmoid(encoded.presence * slope + intercept)
-    outside = calibration.rejector.probability(encoded, [query.text for query in queries])
+    readings = [
+        Reading(intents[row], presence[row], 0.0, encoded.tokens[row]) for row in range(len(queries))
+    ]  # no search asks for scope
     return [
-        faq.candidates(
-            query.text, encoded.vector[row], Reading(intents[row], presence[row], float(outside[row]), encoded.tokens[row]), itself=itself
-        )
-        for row, query in enumerate(queries)
+        faq.candidates(query.text, encoded.vector[row], readings[row], itself=itself) for row, query in enumerate(queries)
     ]  # fmt: skip
 
 

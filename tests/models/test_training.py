@@ -22,6 +22,7 @@ from models.training import (
     TrainingRow,
     _entry_batches,
     _Objective,
+    _start_tokens,
     _Texts,
     contrastive_loss,
     fit,
@@ -284,6 +285,19 @@ def test_the_probe_moves_the_heads_and_takes_the_measure_of_the_features() -> No
     assert torch.allclose(model.center, pooled.mean(0), atol=1e-4)
     assert torch.allclose(model.spread, pooled.std(0).clamp_min(1e-4), atol=1e-4)
     assert predict(model, TOKENIZER, texts)[1][:, :2].argmax(1).tolist() == [0] * 7 + [1] * 7
+
+
+def test_the_vectors_of_tokens_start_from_tokens_alone_and_not_from_padding() -> None:
+    rows = [TrainingRow("好" * length, "", (0,), -1) for length in (1, 30, 3, 24, 2)]
+    model = network().eval()
+    _start_tokens(model, _Texts(model, TOKENIZER, rows, replace(SETTINGS, frozen_layers=0)), random.Random(0))
+    states = []
+    with torch.no_grad():
+        for row in rows:
+            ids, types = tokenise(TOKENIZER, row.message, "")
+            states.append(model.states(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.int64), torch.tensor([types]))[0])
+        expected = -model.token_projection.weight @ torch.cat(states).mean(0)
+    torch.testing.assert_close(model.token_projection.bias, expected, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("lexicon", [None, LEXICON])
