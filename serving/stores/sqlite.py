@@ -51,7 +51,7 @@ _FROM_1 = (
 
 
 class SqliteConversations:
-    """The store of one machine. Each process opens its own; one thread at a time may use it."""
+    """The store of one machine. Each process opens its own; its threads take turns."""
 
     def __init__(self, path: Path, *, days: float) -> None:
         """Opens or makes the file.
@@ -64,7 +64,7 @@ class SqliteConversations:
             StateError: The file cannot be opened or written, or another version of kefu wrote it.
         """
         self._seconds = days * _DAY
-        self._writing, self._tidying = threading.RLock(), threading.Lock()
+        self._using, self._tidying = threading.RLock(), threading.Lock()
         self._log_holds_deleted = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,8 +176,11 @@ class SqliteConversations:
         return time.time() - self._seconds
 
     def _row(self, query: str, arguments: tuple[object, ...]) -> Any:
+        # A second thread inside the connection would hold the interpreter's lock while it waits for the first, which waits for another
+        # writer's transaction, which needs the interpreter's lock: nothing moves until `_WAIT` is over.
         try:
-            return self._connection.execute(query, arguments).fetchone()
+            with self._using:
+                return self._connection.execute(query, arguments).fetchone()
         except sqlite3.Error as error:
             raise StateError(f"the conversation store cannot be read ({error}); try again") from error
 
@@ -190,7 +193,7 @@ class SqliteConversations:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """One writer at a time; all of it is written, or nothing."""
-        with self._writing:
+        with self._using:
             if self._connection.in_transaction:  # the one of `together`, of this thread
                 yield self._connection
                 return

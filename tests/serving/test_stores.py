@@ -63,7 +63,10 @@ def test_of_two_writers_with_the_same_version_one_is_refused_whole(connect: Open
         assert other.answered("c1", f"lost{turn}") is None and other.answer_to(f"lost{turn}") is None
 
 
-def test_concurrent_writers_lose_no_update(connect: OpenStore) -> None:
+@pytest.mark.parametrize("opened", [4, 2], ids=["a store for each thread", "two threads to a store"])
+def test_concurrent_writers_lose_no_update(connect: OpenStore, opened: int) -> None:
+    stores = [connect() for _ in range(opened)]
+
     def work(store: ConversationStore) -> None:
         for _ in range(25):
             while True:
@@ -71,7 +74,7 @@ def test_concurrent_writers_lose_no_update(connect: OpenStore) -> None:
                 if store.save(before, Remembered(FULL, before.turn + 1)):
                     break
 
-    threads = [threading.Thread(target=work, args=(connect(),)) for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(stores[number % opened],)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
