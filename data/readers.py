@@ -179,6 +179,7 @@ def _csv_dialogues(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 "intents": [part for part in (row.get("intents") or "").split(";") if part],
                 "emotion": row.get("emotion") or None,
                 "tags": [part for part in (row.get("tags") or "").split(";") if part],
+                "emotion_votes": [part for part in (row.get("emotion_votes") or "").split(";") if part],
             }
         )
     if current is not None:
@@ -227,4 +228,7 @@ def _utterance(turn: object, where: str) -> Utterance:
         raise DataError(f"{where}: emotion is {emotion!r}, expected one code; correct it")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise DataError(f"{where}: tags is {tags!r}, expected a list of texts; correct it")
-    return Utterance(speaker, text, tuple(intents), emotion, tuple(tags))
+    votes = turn.get("emotion_votes") or []
+    if not isinstance(votes, list) or not all(isinstance(code, str) for code in votes) or (votes and emotion is None):
+        raise DataError(f"{where}: emotion_votes is {votes!r}, expected a list of codes beside an emotion; correct it")
+    return Utterance(speaker, text, tuple(intents), emotion, tuple(tags), tuple(votes))

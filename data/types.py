@@ -26,6 +26,7 @@ class Utterance:
         text: The words as typed (PII masked once it has passed `prepare`).
         intents: One to three intent codes, the main one first; empty if unlabelled or an agent's turn.
         emotion: Emotion code, or None if unlabelled.
+        emotion_votes: The codes that several readers gave it, one each; empty if nobody but the author read it.
         tags: Slice names such as `contextual` or `traditional`, for evaluation by slice.
     """
 
@@ -34,6 +35,7 @@ class Utterance:
     intents: tuple[str, ...] = ()
     emotion: str | None = None
     tags: tuple[str, ...] = ()
+    emotion_votes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +104,6 @@ class LabelSet:
                     f"intent {intent!r} at {where} is not in the domain pack ({len(self.intents)} intents); "
                     "add it to configs/domain/intents.yaml or map it"
                 )
-        if utterance.emotion is not None and utterance.emotion not in self.emotions:
-            raise LabelError(f"emotion {utterance.emotion!r} at {where} is not one of {', '.join(self.emotions)}; correct the row")
+        for emotion in filter(None, (utterance.emotion, *utterance.emotion_votes)):
+            if emotion not in self.emotions:
+                raise LabelError(f"emotion {emotion!r} at {where} is not one of {', '.join(self.emotions)}; correct the row")

@@ -68,10 +68,13 @@ def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
 
     What comes after the trunk stays float32 always: it runs once a message, costs nothing, and decides a softmax or a ranking.
     """
-    products = [node.name for node in onnx.load(source, load_external_data=False).graph.node if node.op_type == "MatMul"]
+    graph = onnx.load(source, load_external_data=False).graph
+    shapes = {value.name: tuple(value.dims) for value in graph.initializer}
+    products = {node.name: shapes.get(node.input[1]) for node in graph.node if node.op_type == "MatMul"}
     excluded = [name for name in products if "weigher" in name or "projection" in name]
-    if keep_ffn_output:
-        excluded += [name for name in products if "/output/dense" in name and "attention" not in name]
+    excluded += [f"{node.name}_MatMul" for node in graph.node if node.op_type == "Gemm"]  # as the quantiser will call the heads
+    if keep_ffn_output:  # the one product of a layer that makes its argument narrower
+        excluded += [name for name, shape in products.items() if shape is not None and shape[0] > shape[1]]
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises, on the root logger, an optimiser that breaks it
     quantize_dynamic(
         source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,

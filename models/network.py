@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,8 @@ class Pooled(NamedTuple):
 
     Attributes:
         summary: The mean of each message's own tokens, and their weighted means for intent and emotion. Shape: (n, 3 hidden), float32.
-        tokens: One vector of unit length for each token. Shape: (n, length, token_width), float32.
+        tokens: One vector of unit length for each of the message's own tokens, padded to the longest message. Shape: (n, longest,
+            token_width), float32.
     """
 
     summary: Tensor
@@ -86,7 +87,11 @@ class CustomerServiceModel(nn.Module):
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Pooled:
         """Returns the summaries of messages and the vectors of their tokens."""
-        return self._pooled(self.states(input_ids, attention_mask, token_type_ids), attention_mask, token_type_ids)
+        if not self._has_layers():
+            return self._pooled(self.states(input_ids, attention_mask, token_type_ids), attention_mask, token_type_ids)
+        below = max(0, len(self._stack()[1]) - 1)
+        hidden = self.lower(input_ids, attention_mask, token_type_ids, layers=below)
+        return self.upper(hidden, attention_mask, token_type_ids, layers=below)
 
     def states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         """Returns what the trunk makes of each token. Shape: (n, length, hidden), float32."""
@@ -118,8 +123,11 @@ class CustomerServiceModel(nn.Module):
     def upper(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor, *, layers: int) -> Pooled:
         """Returns what `pool` would, given the hidden states that `lower` made with the same number of layers."""
         mask = _additive(attention_mask)
-        for layer in self._stack()[1][layers:]:
+        above = self._stack()[1][layers:]
+        for layer in above[:-1]:
             hidden = layer(hidden, mask)
+        for layer in above[-1:]:
+            hidden = _first_only(layer, hidden, mask, _longest_message(attention_mask, token_type_ids))
         return self._pooled(hidden.float(), attention_mask, token_type_ids)
 
     def freeze(self, *, layers: int, embeddings: bool) -> None:
@@ -134,14 +142,17 @@ class CustomerServiceModel(nn.Module):
             for part in (below, *stack[:layers]):
                 part.requires_grad_(False)
 
+    def _has_layers(self) -> bool:
+        return hasattr(getattr(self.trunk, "encoder", None), "layer") and hasattr(self.trunk, "embeddings")
+
     def _stack(self) -> tuple[nn.Module, nn.ModuleList]:
-        encoder = getattr(self.trunk, "encoder", None)
-        if not hasattr(encoder, "layer") or not hasattr(self.trunk, "embeddings"):
+        if not self._has_layers():
             raise ConfigError(f"frozen_layers needs a BERT-like encoder, got {type(self.trunk).__name__}; set it to 0")
-        return self.trunk.embeddings, encoder.layer  # type: ignore[union-attr, return-value]
+        return self.trunk.embeddings, self.trunk.encoder.layer  # type: ignore[union-attr, return-value]
 
     def _pooled(self, hidden: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Pooled:
-        own = (attention_mask * (1 - token_type_ids)).to(hidden.dtype)
+        longest = _longest_message(attention_mask, token_type_ids)
+        hidden, own = hidden[:, :longest], (attention_mask * (1 - token_type_ids))[:, :longest].to(hidden.dtype)
         weights = [own / own.sum(1, keepdim=True)]
         for weigher in (self.intent_weigher, self.emotion_weigher):
             weights.append(torch.softmax(weigher(hidden).squeeze(-1) + (1.0 - own) * _NEVER, dim=1))
@@ -193,6 +204,19 @@ class LexicalHead(nn.Module):
         sums = (nn.functional.embedding(ids, self.weights) * weights.unsqueeze(-1)).sum(1)
         intents, emotions = sums[:, : self.intents], sums[:, self.intents :]
         return intents * self.shares[0], intents * self.shares[1], emotions * self.shares[2]
+
+
+def _longest_message(attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
+    """How many tokens the longest message has; they come before those of its context. A tensor, so that the ONNX graph counts too."""
+    return (attention_mask * (1 - token_type_ids)).sum(1).max()
+
+
+def _first_only(layer: nn.Module, hidden: Tensor, mask: Tensor, count: Tensor) -> Tensor:
+    """Returns what a BERT-like layer makes of the first tokens, which look at all: the others' would be thrown away."""
+    attention: Any = layer.attention
+    seen = attention.self(hidden, mask)[0][:, :count]
+    attended = attention.output(seen, hidden[:, :count])
+    return layer.output(layer.intermediate(attended), attended)  # type: ignore[operator, no-any-return]
 
 
 def _additive(attention_mask: Tensor) -> Tensor:

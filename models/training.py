@@ -21,6 +21,8 @@ from models.settings import TrainingSettings
 
 _TOKEN_ROWS = 400  # some six thousand tokens: enough for their principal components
 _PROBE_ROWS = 2500  # enough for a linear probe; more would only cost time
+_WINDOW = 160  # batches that are sorted together
+_ALIKE = 6  # messages that differ by fewer tokens count as of one length
 _MAIN_SHARE = 0.7  # of the ranking target when a row carries several intents; the others share the rest
 
 TokenRow = tuple[list[int], list[int]]
@@ -36,6 +38,7 @@ class TrainingRow:
         intents: Indices, main one first; empty for out-of-scope rows.
         emotion: Index, or -1 where nobody labelled it.
         weight: How much the row counts, in [0, 1].
+        emotion_votes: Indices that several readers gave it; each counts an equal share. Empty if `emotion` is all that is known.
     """
 
     message: str
@@ -43,6 +46,7 @@ class TrainingRow:
     intents: tuple[int, ...]
     emotion: int
     weight: float = 1.0
+    emotion_votes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def fit(
     best_score, best_weights, step = -np.inf, None, 0
     for epoch in range(1, math.ceil(settings.epochs) + 1):
         model.train()
-        for indices in length_buckets(texts.lengths[: len(rows)], settings.batch_size, generator)[: steps - step]:
+        for indices in length_buckets(texts.sizes[: len(rows)], settings.batch_size, generator)[: steps - step]:
             drawn = next(entry_batches) if step % settings.entries_every == 0 else ((), ())
             losses = _losses(model, texts, objective, indices, drawn, settings)
             torch.stack(list(losses.values())).sum().backward()
@@ -170,9 +174,9 @@ def _each(
             ngrams, weights = pad_lexical([lexicon.encode(*rows[index]) for index in indices])
             outputs = model(ids, mask, types, torch.from_numpy(ngrams), torch.from_numpy(weights))
         *scores, tokens = (output.float().numpy() for output in outputs)
-        own = ((mask == 1) & (types == 0)).numpy()
+        own = ((mask == 1) & (types == 0)).sum(1).tolist()
         for place, index in enumerate(indices):
-            found[index] = (*(score[place : place + 1] for score in scores), tokens[place][own[place]])
+            found[index] = (*(score[place : place + 1] for score in scores), tokens[place][: own[place]])
     return found
 
 
@@ -183,15 +187,15 @@ def use_bfloat16(choice: str) -> bool:
     return choice == "on"
 
 
-def length_buckets(lengths: Sequence[int], size: int, generator: random.Random) -> list[list[int]]:
-    """Returns shuffled batches of indices whose lengths are alike, so that little is spent on padding."""
-    order = list(range(len(lengths)))
+def length_buckets(sizes: Sequence[tuple[int, int]], batch_size: int, generator: random.Random) -> list[list[int]]:
+    """Returns shuffled batches of indices whose sizes (of the message, of all) are alike, so that little is spent on padding."""
+    order = list(range(len(sizes)))
     generator.shuffle(order)
-    window = size * 40
+    window = batch_size * _WINDOW
     batches = []
     for start in range(0, len(order), window):
-        part = sorted(order[start : start + window], key=lambda index: lengths[index])
-        batches += [part[begin : begin + size] for begin in range(0, len(part), size)]
+        part = sorted(order[start : start + window], key=lambda index: sizes[index])
+        batches += [part[begin : begin + batch_size] for begin in range(0, len(part), batch_size)]
     generator.shuffle(batches)
     return batches
 
@@ -260,6 +264,8 @@ class _Texts:
         self.rows = list(rows)
         self.encoded: list[TokenRow] = [tokenise(tokenizer, row.message, row.context) for row in rows]
         self.lengths = [len(ids) for ids, _ in self.encoded]
+        # By the message first: the last layer's work depends on it alone.
+        self.sizes = [((len(types) - sum(types)) // _ALIKE, len(types)) for _, types in self.encoded]
         self._model = model
         self.pad_id = _pad_id(tokenizer)
         self._frozen_layers = settings.frozen_layers
@@ -309,14 +315,14 @@ class _Objective:
     def __call__(self, outputs: Outputs, rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
         ranking, presence = self._targets(rows)
         weights = torch.tensor([row.weight for row in rows])
-        emotions = torch.tensor([row.emotion for row in rows])
+        emotions = self._emotions(rows, outputs.emotion.shape[1])
         beyond = torch.tensor([float(not row.intents) for row in rows])
         in_scope = weights * (1 - beyond)
-        felt = weights * (emotions >= 0)
+        felt = weights * emotions.sum(1)
         smoothing = self.settings.label_smoothing
         present = nn.functional.binary_cross_entropy_with_logits(outputs.presence, presence, reduction="none").sum(1)
         ranked = nn.functional.cross_entropy(outputs.intent + self.prior, ranking, label_smoothing=smoothing, reduction="none")
-        emotion = nn.functional.cross_entropy(outputs.emotion, emotions.clamp_min(0), label_smoothing=smoothing, reduction="none")
+        emotion = nn.functional.cross_entropy(outputs.emotion, emotions, label_smoothing=smoothing, reduction="none")
         outside = nn.functional.binary_cross_entropy_with_logits(outputs.outside, beyond, reduction="none")
         return {
             "outside": self.settings.outside_weight * (outside * weights).sum() / weights.sum().clamp_min(1e-6),
@@ -324,6 +330,19 @@ class _Objective:
             "intent": (ranked * in_scope).sum() / in_scope.sum().clamp_min(1e-6),
             "emotion": self.settings.emotion_weight * (emotion * felt).sum() / felt.sum().clamp_min(1e-6),
         }
+
+    @staticmethod
+    def _emotions(rows: Sequence[TrainingRow], count: int) -> Tensor:
+        """The share of its readers that took each row for each emotion; zeros where nobody did. Shape: (n, count), float32.
+
+        Source: Peterson et al. 2019, Human Uncertainty Makes Classification More Robust.
+        """
+        shares = torch.zeros(len(rows), count)
+        for number, row in enumerate(rows):
+            votes = row.emotion_votes or ((row.emotion,) if row.emotion >= 0 else ())
+            for emotion in votes:
+                shares[number, emotion] += 1 / len(votes)
+        return shares
 
     def _targets(self, rows: Sequence[TrainingRow]) -> tuple[Tensor, Tensor]:
         ranking = torch.zeros(len(rows), self.intents)

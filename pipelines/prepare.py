@@ -128,7 +128,7 @@ def message_rows(dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
                     {
                         "id": f"{dialogue.dialogue_id}/{number}", "dialogue_id": dialogue.dialogue_id, "text": turn.text,
                         "history": list(history[-6:]), "intents": list(turn.intents), "emotion": turn.emotion or "",
-                        "tags": list(turn.tags), "category": dialogue.category, "channel": dialogue.channel, "weight": 1.0,
+                        "emotion_votes": list(turn.emotion_votes), "tags": list(turn.tags), "category": dialogue.category, "channel": dialogue.channel, "weight": 1.0,
                     }
                 )  # fmt: skip
             history.append({"speaker": turn.speaker.value, "text": turn.text})

@@ -15,7 +15,10 @@ from data.types import FaqEntry, LabelSet, Speaker, Utterance
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A labelled customer turn with the turns before it; `weight` says how much it counts in training, in [0, 1]."""
+    """A labelled customer turn with the turns before it.
+
+    `weight` says how much it counts in training, in [0, 1]; `emotion_votes` what several readers took its emotion for.
+    """
 
     row_id: str
     text: str
@@ -25,6 +28,7 @@ class Message:
     tags: tuple[str, ...]
     category: str
     weight: float = 1.0
+    emotion_votes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ def _message(row: dict[str, Any]) -> Message:
         tuple(row["tags"]),
         row["category"],
         row.get("weight", 1.0),
+        tuple(row.get("emotion_votes") or ()),
     )
 
 

@@ -198,7 +198,7 @@ def training_rows(prepared: Prepared, input_format: InputFormat) -> list[Trainin
     rows = [
         TrainingRow(
             text, context, tuple(labels.intents.index(code) for code in row.intents),
-            labels.emotions.index(row.emotion) if row.emotion else -1, row.weight,
+            labels.emotions.index(row.emotion) if row.emotion else -1, row.weight, tuple(map(labels.emotions.index, row.emotion_votes)),
         )
         for (text, context), row in zip(model_inputs(messages, input_format), messages, strict=True)
     ]  # fmt: skip

@@ -145,6 +145,10 @@ BAD = {
     "a category that is a number": ({**row("d2"), "category": 5}, "category is 5"),
     "an unknown intent": (row("d2", intents=["order.cancel", "tuikuan"]), "'tuikuan'"),
     "an unknown emotion": (row("d2", emotion="furious"), "'furious'"),
+    "votes as a text": (row("d2", emotion="angry", emotion_votes="angry"), "turn 1: emotion_votes is 'angry'"),
+    "votes of numbers": (row("d2", emotion="angry", emotion_votes=[1]), "turn 1: emotion_votes is [1]"),
+    "votes without an emotion": (row("d2", emotion=None, emotion_votes=["angry"]), "beside an emotion"),
+    "an unknown emotion among votes": (row("d2", emotion="angry", emotion_votes=["angry", "furious"]), "'furious'"),
     "an id used before": (row("d1"), "'d1'"),
 }
 
@@ -163,6 +167,14 @@ def test_a_bad_row_is_skipped_on_request_and_the_rest_is_kept(tmp_path: Path, ca
         kept = read_dialogues(path, LABELS, on_bad_row="skip")
     assert [one.source for one in kept] == [f"{path}:1", f"{path}:3"]
     assert f"{path}:2" in caplog.text
+
+
+def test_what_several_readers_felt_is_kept_from_either_format(tmp_path: Path) -> None:
+    votes = ["angry", "angry", "neutral"]
+    lines = write(tmp_path / "a.jsonl", json_lines(row("d1", emotion="angry", emotion_votes=votes), row("d2", emotion="angry")))
+    assert [one.turns[0].emotion_votes for one in read_dialogues(lines, LABELS)] == [tuple(votes), ()]
+    table = write(tmp_path / "a.csv", HEADER.replace("emotion", "emotion,emotion_votes") + "d1,user,在吗,,angry,angry;neutral\n")
+    assert read_dialogues(table, LABELS)[0].turns[0].emotion_votes == ("angry", "neutral")
 
 
 def test_the_turn_that_is_bad_is_named(tmp_path: Path) -> None:

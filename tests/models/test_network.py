@@ -65,6 +65,22 @@ def test_context_reaches_the_message_through_attention() -> None:
 
 
 @torch.no_grad()
+def test_the_last_layer_reads_all_and_writes_the_messages_own_tokens_only() -> None:
+    model = network()
+    ids, mask, types = batch(PAIRS)
+    whole, own = model.trunk(input_ids=ids, attention_mask=mask, token_type_ids=types)[0], mask * (1 - types)
+    written: list[torch.Size] = []
+    model.trunk.encoder.layer[-1].output.register_forward_hook(lambda *given: written.append(given[-1].shape))  # type: ignore[union-attr, index]
+    pooled = model.pool(ids, mask, types)
+    longest = int(own.sum(1).max())
+    assert written == [torch.Size((len(PAIRS), longest, 32))] and longest < ids.shape[1]
+    means = (whole * own.unsqueeze(-1)).sum(1) / own.sum(1, keepdim=True)
+    assert torch.allclose(pooled.summary[:, :32], means, atol=1e-5)
+    tokens = nn.functional.normalize(model.token_projection(whole), dim=-1)[own == 1]
+    assert torch.allclose(pooled.tokens[own[:, :longest] == 1], tokens, atol=1e-5)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("layers", [0, 1, 2])
 @pytest.mark.parametrize("segments", [1, 2])
 def test_lower_and_upper_make_a_pass_together(layers: int, segments: int) -> None:
@@ -93,14 +109,17 @@ def test_tokens_are_unit_vectors_that_start_as_the_principal_components_about_th
     model.token_projection = nn.Linear(32, 5)
     model.start_tokens(known)
     tokens = model.pool(ids, mask, types).tokens
-    assert tokens.shape == (*ids.shape, 5)
-    assert torch.allclose(tokens.norm(dim=-1), torch.ones(ids.shape), atol=1e-5)
+    own = mask * (1 - types)
+    longest = int(own.sum(1).max())
+    assert tokens.shape == (len(ids), longest, 5)
+    assert torch.allclose(tokens.norm(dim=-1), torch.ones(len(ids), longest), atol=1e-5)
     projected = model.token_projection(known)
     assert torch.allclose(projected.mean(0), torch.zeros(5), atol=1e-4)
     values, directions = torch.linalg.eigh(torch.cov(known.T))
     assert torch.allclose(projected.var(0), values.flip(0)[:5], rtol=1e-3)
     assert torch.allclose((model.token_projection.weight @ directions.flip(1)[:, :5]).abs(), torch.eye(5), atol=1e-2)
-    assert torch.allclose(tokens[mask == 1], nn.functional.normalize(projected, dim=-1), atol=1e-5)
+    expected = nn.functional.normalize(model.token_projection(states[own == 1]), dim=-1)
+    assert torch.allclose(tokens[own[:, :longest] == 1], expected, atol=1e-5)
 
 
 @torch.no_grad()

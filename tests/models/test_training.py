@@ -48,22 +48,23 @@ ENTRIES = (
 
 
 @light
-@given(st.lists(st.integers(1, 60), max_size=120), st.integers(1, 9), st.integers(0, 5))
-def test_every_row_is_in_exactly_one_batch(lengths: list[int], size: int, seed: int) -> None:
-    batches = length_buckets(lengths, size, random.Random(seed))
-    assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(lengths)))
-    assert all(0 < len(batch) <= size for batch in batches)
-    assert len(batches) <= -(-len(lengths) // size) + len(lengths) // (size * 40)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 60)), max_size=400), st.integers(1, 2), st.integers(0, 5))
+def test_every_row_is_in_exactly_one_batch(sizes: list[tuple[int, int]], batch_size: int, seed: int) -> None:
+    batches = length_buckets(sizes, batch_size, random.Random(seed))
+    assert sorted(itertools.chain.from_iterable(batches)) == list(range(len(sizes)))
+    assert all(0 < len(batch) <= batch_size for batch in batches)
+    assert len(batches) <= -(-len(sizes) // batch_size) + len(sizes) // (batch_size * 160)
 
 
-def test_lengths_in_a_batch_are_alike_and_batches_are_shuffled() -> None:
-    lengths = [1 + number % 50 for number in range(800)]
-    batches = length_buckets(lengths, 16, random.Random(0))
-    spread = [max(lengths[index] for index in batch) - min(lengths[index] for index in batch) for batch in batches]
-    assert max(spread) <= 8
-    shortest = [min(lengths[index] for index in batch) for batch in batches]
+def test_sizes_in_a_batch_are_alike_and_batches_are_shuffled() -> None:
+    sizes = [(number % 4, 1 + number % 50) for number in range(3200)]
+    batches = length_buckets(sizes, 16, random.Random(0))
+    spread = [max(sizes[index][1] for index in batch) - min(sizes[index][1] for index in batch) for batch in batches]
+    messages = [len({sizes[index][0] for index in batch}) for batch in batches]
+    assert np.mean(spread) < 4 and np.mean(messages) < 1.1
+    shortest = [min(sizes[index] for index in batch) for batch in batches]
     assert shortest != sorted(shortest)
-    assert length_buckets(lengths, 16, random.Random(0)) == batches != length_buckets(lengths, 16, random.Random(1))
+    assert length_buckets(sizes, 16, random.Random(0)) == batches != length_buckets(sizes, 16, random.Random(1))
 
 
 def slow_contrastive(vectors: np.ndarray, owners: list[int], temperature: float) -> float:
@@ -184,6 +185,16 @@ def test_weights_weigh() -> None:
     got = objective([heavy, light_one])
     assert got["intent"] == pytest.approx(-0.75 * RANKED[0] - 0.25 * RANKED[2], abs=1e-5)
     assert got["emotion"] == pytest.approx(0.75 * math.log1p(math.exp(-1)) + 0.25 * math.log1p(math.exp(1)), abs=1e-5)
+
+
+def test_an_emotion_that_readers_saw_differently_is_shared_among_their_votes() -> None:
+    angry, calm = (objective([TrainingRow("", "", (0,), label)])["emotion"] for label in (0, 1))
+    shared = objective([TrainingRow("", "", (0,), 0, emotion_votes=(0, 1, 0))])["emotion"]
+    assert shared == pytest.approx((2 * angry + calm) / 3, abs=1e-5)
+    together = objective([TrainingRow("", "", (0,), 0, emotion_votes=(0, 1, 0)), TrainingRow("", "", (0,), -1)])["emotion"]
+    assert together == pytest.approx(shared, abs=1e-5)
+    smooth = objective([TrainingRow("", "", (0,), 0, emotion_votes=(0, 1, 0))], label_smoothing=0.1)["emotion"]
+    assert smooth == pytest.approx(0.9 * shared + 0.1 * (angry + calm) / 2, abs=1e-5)
 
 
 def test_logit_adjustment_asks_more_of_rare_intents() -> None:

@@ -12,7 +12,7 @@ FORMAT = InputFormat()
 
 
 def test_unanswered_queries_of_a_known_intent_are_learnt_as_in_scope_and_strangers_as_without_any() -> None:
-    message = Message("d/0", "快发货", (), ("invoice.request", "logistics.urge"), "angry", (), "", 0.5)
+    message = Message("d/0", "快发货", (), ("invoice.request", "logistics.urge"), "angry", (), "", 0.5, ("angry", "neutral"))
     asked = [
         FaqQuery("能开增值税发票吗", None, intent="invoice.request"), FaqQuery("你们老板是谁", None),
         FaqQuery("怎么开发票", "invoice", intent="invoice.request"), FaqQuery("能修手机吗", None, intent="repair.phone"),
@@ -20,8 +20,8 @@ def test_unanswered_queries_of_a_known_intent_are_learnt_as_in_scope_and_strange
     held = {name: [FaqQuery(f"{name}的问题", None, intent="invoice.request")] for name in ("dev", "test")}
     strangers = {"train": [OutOfScopeText("今天天气", "far")], "dev": [OutOfScopeText("明天天气", "far")], "test": []}
     rows = training_rows(Prepared(LABELS, {"train": [message]}, [], {"train": asked} | held, strangers), FORMAT)
-    assert [(row.message, row.intents, row.emotion, row.weight) for row in rows] == [
-        (message_text("快发货", FORMAT), (1, 0), 1, 0.5),
-        (message_text("能开增值税发票吗", FORMAT), (1,), -1, 1.0),
-        (message_text("今天天气", FORMAT), (), -1, 1.0),
+    assert [(row.message, row.intents, row.emotion, row.weight, row.emotion_votes) for row in rows] == [
+        (message_text("快发货", FORMAT), (1, 0), 1, 0.5, (1, 0)),
+        (message_text("能开增值税发票吗", FORMAT), (1,), -1, 1.0, ()),
+        (message_text("今天天气", FORMAT), (), -1, 1.0, ()),
     ]
