@@ -26,6 +26,7 @@ from models.training import predict, predict_tokens
 
 PARITY_TOLERANCE = 2e-3  # largest difference of any output between torch and the float32 graph
 _OPSET = 17
+_FLOAT_LAYERS = (2, 99)  # the last two lose most by int8 (measured); then all
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Variant:
     """A graph that was measured.
 
     Attributes:
-        name: fp32, int8, or int8_ffn_fp32.
+        name: fp32, int8, or int8_ffn_fp32 with the number of layers whose second FFN product stays float32.
         megabytes: Size of the file.
         milliseconds: Median of one message, one thread.
         quality: Named scores on the dev split, each in [0, 1].
@@ -63,8 +64,8 @@ def export_onnx(model: CustomerServiceModel, path: Path) -> None:
     fuse_attention(path, heads=model.trunk.config.num_attention_heads)
 
 
-def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
-    """Writes a dynamic int8 graph, weights per channel; with `keep_ffn_output` the FFN's second product stays float32.
+def quantise(source: Path, target: Path, *, float_layers: int) -> None:
+    """Writes a dynamic int8 graph, weights per channel; the second FFN product of the last `float_layers` layers stays float32.
 
     What comes after the trunk stays float32 always: it runs once a message, costs nothing, and decides a softmax or a ranking.
     """
@@ -73,8 +74,8 @@ def quantise(source: Path, target: Path, *, keep_ffn_output: bool) -> None:
     products = {node.name: shapes.get(node.input[1]) for node in graph.node if node.op_type == "MatMul"}
     excluded = [name for name in products if "weigher" in name or "projection" in name]
     excluded += [f"{node.name}_MatMul" for node in graph.node if node.op_type == "Gemm"]  # as the quantiser will call the heads
-    if keep_ffn_output:  # the one product of a layer that makes its argument narrower
-        excluded += [name for name, shape in products.items() if shape is not None and shape[0] > shape[1]]
+    narrowing = [name for name, shape in products.items() if shape and shape[0] > shape[1] and name not in excluded]
+    excluded += narrowing[max(0, len(narrowing) - float_layers) :]  # one a layer, in their order
     logging.getLogger().setLevel(logging.ERROR)  # the quantiser advises, on the root logger, an optimiser that breaks it
     quantize_dynamic(
         source, target, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=excluded,
@@ -135,22 +136,27 @@ def choose_variant(
         tolerance: Loss of quality that speed may cost, in [0, 1].
         threads: Rows encoded at once while measuring quality.
     """
-    files = {"fp32": fp32, "int8": workplace / "int8.onnx", "int8_ffn_fp32": workplace / "int8_ffn_fp32.onnx"}
+    files = {"fp32": fp32}
 
     def measured(name: str) -> Variant:
         quality = measure(OnnxEncoder(files[name], tokenizer, lexicon, input_format, threads=threads))
         milliseconds = _median_milliseconds(OnnxEncoder(files[name], tokenizer, lexicon, input_format))
         return Variant(name, files[name].stat().st_size / 1e6, milliseconds, quality)
 
+    def quantised(name: str, float_layers: int) -> Variant:
+        files[name] = workplace / f"{name}.onnx"
+        quantise(fp32, files[name], float_layers=float_layers)
+        return measured(name)
+
     def is_good(variant: Variant) -> bool:
         return all(variant.quality[key] >= reference.quality[key] - tolerance for key in reference.quality)
 
     reference = measured("fp32")
-    quantise(fp32, files["int8"], keep_ffn_output=False)
-    variants = [reference, measured("int8")]
-    if not is_good(variants[1]):  # between the two in speed and in quality, so that it is only of use where int8 loses too much
-        quantise(fp32, files["int8_ffn_fp32"], keep_ffn_output=True)
-        variants.append(measured("int8_ffn_fp32"))
+    variants = [reference, quantised("int8", 0)]
+    for float_layers in _FLOAT_LAYERS:  # slower and better one after the other, so that each is only of use where the last loses too much
+        if is_good(variants[-1]):
+            break
+        variants.append(quantised(f"int8_ffn_fp32_{float_layers}", float_layers))
     chosen = min(filter(is_good, variants), key=lambda variant: variant.milliseconds)
     return files[chosen.name], sorted(variants, key=lambda variant: variant.name != chosen.name)
 

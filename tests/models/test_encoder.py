@@ -29,7 +29,7 @@ def encoders(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     """The tiny graph as it is, and quantised to int8, whose scales hang on all that is multiplied at once."""
     layout = BundleLayout(bundle_path)
     int8 = tmp_path_factory.mktemp("int8") / "int8.onnx"
-    quantise(layout.model, int8, keep_ffn_output=False)
+    quantise(layout.model, int8, float_layers=0)
     form = InputFormat(prefix="", context_turns=2)
     return {
         name: OnnxEncoder(path, layout.tokenizer, layout.lexicon, form) for name, path in (("fp32", layout.model), ("int8", int8))

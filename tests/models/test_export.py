@@ -128,11 +128,15 @@ def test_the_graph_holds_no_training_state(folder: Path) -> None:
 
 def test_quantising_leaves_out_what_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     full, kept = tmp_path / "int8.onnx", tmp_path / "int8_ffn_fp32.onnx"
-    quantise(folder / "model.onnx", full, keep_ffn_output=False)
-    quantise(folder / "model.onnx", kept, keep_ffn_output=True)
+    quantise(folder / "model.onnx", full, float_layers=0)
+    quantise(folder / "model.onnx", kept, float_layers=1)
     assert operators(folder / "model.onnx")["MatMulInteger"] == 0
     assert operators(full)["MatMulInteger"] == 6, "three products a layer, and nothing of what comes after the layers"
-    assert operators(kept)["MatMulInteger"] == 4, "one product a layer stays float32"
+    assert operators(kept)["MatMulInteger"] == 5, "one product of the last layer stays float32"
+    names = {node.name for node in onnx.load(kept).graph.node if node.op_type == "MatMul"}
+    assert names - {node.name for node in onnx.load(full).graph.node} == {"/output/dense_1/MatMul"}, "the last layer's FFN"
+    quantise(folder / "model.onnx", kept, float_layers=9)
+    assert operators(kept)["MatMulInteger"] == 4, "and one of each layer if asked"
     assert operators(kept)["QAttention"] == operators(full)["QAttention"] == 2
     expected = opened(folder).encode_prepared(PAIRS).vector
     for path in (full, kept):
@@ -140,7 +144,7 @@ def test_quantising_leaves_out_what_it_is_told_to(folder: Path, tmp_path: Path) 
 
 
 def test_what_follows_the_trunk_stays_float32(folder: Path, tmp_path: Path) -> None:
-    quantise(folder / "model.onnx", tmp_path / "int8.onnx", keep_ffn_output=False)
+    quantise(folder / "model.onnx", tmp_path / "int8.onnx", float_layers=0)
     plain = {node.name for node in onnx.load(tmp_path / "int8.onnx").graph.node if node.op_type == "MatMul"}
     assert {"/intent_weigher/MatMul", "/emotion_weigher/MatMul", "/projection/MatMul", "/token_projection/MatMul"} <= plain
 
@@ -157,11 +161,12 @@ def chosen(
 @pytest.mark.parametrize(
     ("qualities", "times", "tolerance", "name"),
     [
-        ((0.9, 0.9, 0.9), (3.0, 1.0, 2.0), 0.0, "int8"),  # equal: the fastest
-        ((0.9, 0.88, 0.9), (3.0, 1.0, 2.0), 0.01, "int8_ffn_fp32"),  # the fastest loses too much
-        ((0.9, 0.88, 0.9), (3.0, 1.0, 2.0), 0.03, "int8"),
-        ((0.9, 0.8, 0.8), (3.0, 1.0, 2.0), 0.01, "fp32"),
-        ((0.9, 0.95, 0.95), (1.0, 2.0, 3.0), 0.0, "fp32"),  # better, but slower
+        ((0.9, 0.9), (3.0, 1.0), 0.0, "int8"),  # equal: the fastest
+        ((0.9, 0.88, 0.9), (3.0, 1.0, 2.0), 0.01, "int8_ffn_fp32_2"),  # the fastest loses too much
+        ((0.9, 0.88, 0.88, 0.9), (4.0, 1.0, 2.0, 3.0), 0.01, "int8_ffn_fp32_99"),  # the next one as well
+        ((0.9, 0.88), (3.0, 1.0), 0.03, "int8"),
+        ((0.9, 0.8, 0.8, 0.8), (4.0, 1.0, 2.0, 3.0), 0.01, "fp32"),
+        ((0.9, 0.95), (1.0, 2.0), 0.0, "fp32"),  # better, but slower
     ],
 )
 def test_the_fastest_that_is_good_enough_is_chosen(
@@ -173,8 +178,8 @@ def test_the_fastest_that_is_good_enough_is_chosen(
     path, variants = chosen(folder, tmp_path, lambda _: {"other": 1.0, "intent": next(quality)}, tolerance)
     assert path == (folder / "model.onnx" if name == "fp32" else tmp_path / f"{name}.onnx")
     assert variants[0].name == name
-    between = qualities[1] < qualities[0] - tolerance  # the one in between is made only where int8 loses too much
-    assert {variant.name for variant in variants} == {"fp32", "int8"} | ({"int8_ffn_fp32"} if between else set())
+    made = ["fp32", "int8", "int8_ffn_fp32_2", "int8_ffn_fp32_99"][: len(qualities)]  # each only where the last loses too much
+    assert {variant.name for variant in variants} == set(made)
     assert variant_rows(variants)[0] == {
         "name": name, "megabytes": pytest.approx(path.stat().st_size / 1e6), "milliseconds": variants[0].milliseconds,
         "quality": variants[0].quality, "chosen": True,
