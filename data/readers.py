@@ -26,9 +26,9 @@ def read_dialogues(path: Path, labels: LabelSet | None = None, *, on_bad_row: st
     """Returns the dialogues of a `.jsonl` or `.csv` file, or of all such files in a folder (sorted by name).
 
     JSON Lines: `{"dialogue_id": "d1", "turns": [{"speaker": "user", "text": "…", "intents": ["order.cancel"],
-    "emotion": "neutral", "tags": []}], "category": "", "channel": "", "split": null}`.
+    "emotion": "neutral", "tags": [], "emotion_votes": []}], "category": "", "channel": "", "split": null}`.
     CSV: columns `dialogue_id,speaker,text` and, optionally, `intents` (separated by `;`), `emotion`, `tags`,
-    `category`, `channel`, `split`; the rows of one dialogue follow one another.
+    `emotion_votes` (separated by `;`), `category`, `channel`, `split`; the rows of one dialogue follow one another.
 
     Args:
         path: File or folder.

@@ -153,7 +153,9 @@ def choose_variant(
 
     reference = measured("fp32")
     variants = [reference, quantised("int8", 0)]
-    for float_layers in _FLOAT_LAYERS:  # slower and better one after the other, so that each is only of use where the last loses too much
+    for (
+        float_layers
+    ) in _FLOAT_LAYERS:  # slower and better one after the other, so that each is only of use where the last loses too much
         if is_good(variants[-1]):
             break
         variants.append(quantised(f"int8_ffn_fp32_{float_layers}", float_layers))

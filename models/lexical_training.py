@@ -17,8 +17,7 @@ _SHARES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
 def fit_weights(
-    lexicon: Lexicon,
-    rows: Sequence[tuple[str, str]],
+    features: csr_matrix,
     targets: NDArray[np.bool_],
     *,
     strength: float = 1.0,
@@ -27,13 +26,11 @@ def fit_weights(
     """Returns one column of weights a label. Shape: (n-grams + 1, labels), float32; row 0 holds the intercepts.
 
     Args:
-        lexicon: The n-grams.
-        rows: (message, context) as `models.inputs` made them.
+        features: The rows' n-grams, as `matrix` makes them. Shape: (rows, n-grams + 1).
         targets: Which labels each row carries. Shape: (rows, labels).
         strength: Inverse regularisation of the SVMs.
         row_weights: How much each row counts, in [0, 1]; all alike if not given. Shape: (rows,).
     """
-    features = matrix(lexicon, rows)
     weights = np.zeros((features.shape[1], targets.shape[1]), np.float32)
 
     def fit(label: int) -> None:

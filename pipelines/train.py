@@ -160,13 +160,12 @@ def fit_lexical(
     lexicon = Lexicon.fit(pairs)
     intents = np.array([[label in own for label in range(len(labels.intents))] for own in carried])
     counts = np.array([row.weight for row in rows] + [1.0] * (len(pairs) - len(rows)))
-    felt = [row for row in rows if row.emotion >= 0]
-    emotions = np.array([[label == row.emotion for label in range(len(labels.emotions))] for row in felt])
+    felt = [number for number, row in enumerate(rows) if row.emotion >= 0]
+    emotions = np.array([[label == rows[number].emotion for label in range(len(labels.emotions))] for number in felt])
+    features = matrix(lexicon, pairs)
     weights = [
-        fit_weights(lexicon, pairs, intents, row_weights=counts),
-        fit_weights(
-            lexicon, [(row.message, row.context) for row in felt], emotions, row_weights=np.array([row.weight for row in felt])
-        ),
+        fit_weights(features, intents, row_weights=counts),
+        fit_weights(features[felt], emotions, row_weights=counts[felt]),
     ]
     both = np.concatenate(weights, axis=1)
     shares, scores = {"intent": 6.0, "presence": 6.0, "emotion": 3.0}, {}

@@ -24,9 +24,9 @@ from pipelines.prepare import drop_copies, message_rows
 CORPUS = Path("data/ecommerce")
 # Fixed before anything was measured on them; a change here is a new test set and belongs in the changelog.
 FIXED_SHA256 = {
-    "heldout_test.jsonl": "45368f0b2a7cd12d3f858e4de6312779f55a00318bab9db3e21a936f5dd3b535",
-    "heldout_test_2.jsonl": "09b1bf324b5b1b9f494080e95dc6e58e15a4599ea0f11b71a6b9d91b4df5dae1",
-    "heldout_challenge.jsonl": "b0da94d510c2a36cc2bb98af4a1d014ffac44cfd7c76a0093d055774b98b7141",
+    "heldout_test.jsonl": "6dbdb20ac9e318a84c9103a4bc5a30655bd32c22ab11adb112433258b9b26f5d",
+    "heldout_test_2.jsonl": "3ffe34ca6c3bdcceadbe5ed7a5a1836450cff8646df7654b153a4f217729291b",
+    "heldout_challenge.jsonl": "63f687169e9c383e79f97b5ca66be2aa60bd2a947c9da7ca94d4b30dac48c2c6",
 }
 
 
@@ -136,30 +136,67 @@ def test_a_second_annotator_agrees(dialogues: list[Dialogue]) -> None:
 
 
 def test_two_more_annotators_agree_on_the_emotions_of_the_held_out_rows(dialogues: list[Dialogue]) -> None:
-    """Both saw no label. What is shipped is what two of the three say; the first is the author of the row."""
+    """Both saw no label. What is shipped is what most say; two further ones read what the three did not agree on."""
     rows = [raw for _, raw in read_json_lines(CORPUS / "agreement.jsonl") if raw["part"] == "heldout"]
     first, second, third = ([row[name] for row in rows] for name in ("emotion", "second_emotion", "third_emotion"))
     held = {
-        f"{dialogue.dialogue_id}/{number}": turn.emotion
-        for dialogue in dialogues if dialogue.split in ("dev", "test")
-        for number, turn in enumerate(dialogue.turns) if turn.speaker is Speaker.USER and "challenge" not in turn.tags
+        name: turn.emotion for name, turn in _held_out(dialogues).items() if "challenge" not in turn.tags
     }  # fmt: skip
     assert len({row["id"] for row in rows}) == len(rows) >= 3000
     assert {row["id"] for row in rows} <= set(held)
     assert cohen_kappa_score(second, third) >= 0.85
     assert cohen_kappa_score(first, second) >= 0.8 and cohen_kappa_score(first, third) >= 0.8
+    names = ("emotion", "second_emotion", "third_emotion", "fourth_emotion", "fifth_emotion")
     for row in rows:
-        label, votes = Counter((row["emotion"], row["second_emotion"], row["third_emotion"])).most_common(1)[0]
-        assert votes == 1 or held[row["id"]] == label, row["id"]
+        read = [row[name] for name in names if name in row]
+        assert len(read) == (3 if len(set(read[:3])) == 1 else 5), row["id"]
+        votes = Counter(read)
+        assert votes[held[row["id"]] or ""] == max(votes.values()), row["id"]
 
 
-def test_doubted_emotions_of_the_train_split_were_read_by_three(dialogues: list[Dialogue]) -> None:
-    """Read once more were all; these are the ones read twice more, because the model or the second reader doubted the author."""
+def test_two_more_annotators_agree_on_the_intents_of_the_held_out_rows(dialogues: list[Dialogue]) -> None:
+    """Both saw no label. The main intent is what two of the three put first, the author's where all differ."""
+    rows = [raw for _, raw in read_json_lines(CORPUS / "agreement.jsonl") if raw["part"] == "heldout_intents"]
+    held = _held_out(dialogues)
+    assert {row["id"] for row in rows} == {name for name, turn in held.items() if turn.intents}
+    first, second, third = ([row[name][0] for row in rows] for name in ("intents", "second_intents", "third_intents"))
+    assert cohen_kappa_score(first, second) >= 0.85 and cohen_kappa_score(first, third) >= 0.85
+    assert cohen_kappa_score(second, third) >= 0.9
+    for row in rows:
+        readings = [row["intents"], row["second_intents"], row["third_intents"]]
+        main, votes = Counter(reading[0] for reading in readings).most_common(1)[0]
+        shipped = held[row["id"]].intents
+        assert shipped[0] == (main if votes > 1 else row["intents"][0]), row["id"]
+        assert all(sum(code in reading for reading in readings) > 1 for code in shipped[1:]), row["id"]
+
+
+def test_doubted_intents_of_the_train_split_are_what_two_of_three_say(dialogues: list[Dialogue]) -> None:
+    rows = [raw for _, raw in read_json_lines(CORPUS / "agreement.jsonl") if raw["part"] == "train_intents"]
+    shipped = {
+        f"{dialogue.dialogue_id}/{number}": turn.intents
+        for dialogue in dialogues if dialogue.split not in ("dev", "test") for number, turn in enumerate(dialogue.turns)
+    }  # fmt: skip
+    assert len({row["id"] for row in rows}) == len(rows) >= 1000
+    for row in rows:
+        main, votes = Counter(row[name][0] for name in ("intents", "second_intents", "third_intents")).most_common(1)[0]
+        assert shipped[row["id"]][0] == (main if votes > 1 else row["intents"][0]), row["id"]
+
+
+def _held_out(dialogues: list[Dialogue]) -> dict[str, Utterance]:
+    return {
+        f"{dialogue.dialogue_id}/{number}": turn
+        for dialogue in dialogues if dialogue.split in ("dev", "test")
+        for number, turn in enumerate(dialogue.turns) if turn.speaker is Speaker.USER
+    }  # fmt: skip
+
+
+def test_an_emotion_with_votes_is_what_most_of_its_readers_say(dialogues: list[Dialogue]) -> None:
+    """The author, a second reader who saw no label, and where the two differed or the model doubted both, mostly a third."""
     voted = [(dialogue, turn) for dialogue in dialogues for turn in dialogue.turns if turn.emotion_votes]
     assert len(voted) >= 3000
     assert not any(dialogue.split in ("dev", "test") for dialogue, _ in voted), "they are measured by one label"
     for dialogue, turn in voted:
-        assert len(turn.emotion_votes) == 3, dialogue.dialogue_id
+        assert len(turn.emotion_votes) in (2, 3), dialogue.dialogue_id
         label, votes = Counter(turn.emotion_votes).most_common(1)[0]
         assert turn.emotion == (label if votes > 1 else turn.emotion_votes[0]), f"{dialogue.dialogue_id}: {turn.text}"
 

@@ -11,6 +11,7 @@ from models.lexical_training import best_share, fit_weights, matrix
 ROWS = [(f"{verb}{thing}", "") for thing in ("手机", "衣服", "鞋子") for verb in ("退货", "不要了退", "查物流", "快递到哪")]
 IS_RETURN = np.array(["退" in message for message, _ in ROWS])
 LEXICON = Lexicon.fit(ROWS)
+FEATURES = matrix(LEXICON, ROWS)
 
 
 def scores(weights: np.ndarray, message: str, context: str = "") -> np.ndarray:
@@ -19,7 +20,7 @@ def scores(weights: np.ndarray, message: str, context: str = "") -> np.ndarray:
 
 
 def test_the_weights_tell_the_labels_apart() -> None:
-    weights = fit_weights(LEXICON, ROWS, np.stack([IS_RETURN, ~IS_RETURN], axis=1))
+    weights = fit_weights(FEATURES, np.stack([IS_RETURN, ~IS_RETURN], axis=1))
     assert weights.shape == (len(LEXICON.idf), 2)
     assert weights.dtype == np.float32
     for (message, _), is_return in zip(ROWS, IS_RETURN, strict=True):
@@ -30,7 +31,7 @@ def test_the_weights_tell_the_labels_apart() -> None:
 
 def test_a_label_that_says_nothing_gets_no_weight() -> None:
     nobody, everybody = np.zeros(len(ROWS), np.bool_), np.ones(len(ROWS), np.bool_)
-    weights = fit_weights(LEXICON, ROWS, np.stack([nobody, IS_RETURN, everybody], axis=1))
+    weights = fit_weights(FEATURES, np.stack([nobody, IS_RETURN, everybody], axis=1))
     assert not weights[:, [0, 2]].any()
     assert weights[:, 1].any()
 
@@ -38,13 +39,13 @@ def test_a_label_that_says_nothing_gets_no_weight() -> None:
 def test_a_prior_goes_into_the_row_of_every_message() -> None:
     rare = np.zeros(len(ROWS), np.bool_)
     rare[0] = True
-    assert scores(fit_weights(LEXICON, ROWS, rare[:, None]), "hello")[0] < 0
-    assert scores(fit_weights(LEXICON, ROWS, ~rare[:, None]), "hello")[0] > 0
+    assert scores(fit_weights(FEATURES, rare[:, None]), "hello")[0] < 0
+    assert scores(fit_weights(FEATURES, ~rare[:, None]), "hello")[0] > 0
 
 
 def test_less_strength_gives_smaller_weights() -> None:
     targets = IS_RETURN[:, None]
-    weak, strong = (np.abs(fit_weights(LEXICON, ROWS, targets, strength=strength)).sum() for strength in (0.01, 10.0))
+    weak, strong = (np.abs(fit_weights(FEATURES, targets, strength=strength)).sum() for strength in (0.01, 10.0))
     assert weak < strong / 2
 
 
