@@ -26,7 +26,7 @@ from models.training import predict, predict_tokens
 
 PARITY_TOLERANCE = 2e-3  # largest difference of any output between torch and the float32 graph
 _OPSET = 17
-_FLOAT_LAYERS = (2, 99)  # the last two lose most by int8 (measured); then all
+_FLOAT_LAYERS = (2, 99)  # the last two lose most by int8 (README); then all
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,11 @@ def choose_variant(
         return all(variant.quality[key] >= reference.quality[key] - tolerance for key in reference.quality)
 
     reference = measured("fp32")
-    variants = [reference, quantised("int8", 0)]
-    for (
-        float_layers
-    ) in _FLOAT_LAYERS:  # slower and better one after the other, so that each is only of use where the last loses too much
+    variants = [reference]
+    for float_layers in _FLOAT_LAYERS:  # slower and better one after the other: each is only of use where the last loses too much
+        variants.append(quantised(f"int8_ffn_fp32_{float_layers}", float_layers))
         if is_good(variants[-1]):
             break
-        variants.append(quantised(f"int8_ffn_fp32_{float_layers}", float_layers))
     chosen = min(filter(is_good, variants), key=lambda variant: variant.milliseconds)
     return files[chosen.name], sorted(variants, key=lambda variant: variant.name != chosen.name)
 

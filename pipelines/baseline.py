@@ -24,6 +24,16 @@ def classify(train: Sequence[str], labels: Sequence[int], test: Sequence[str]) -
     return _predict(features, labels, others)
 
 
+def scores(train: Sequence[str], labels: Sequence[int], test: Sequence[str], *, classes: int) -> NDArray[np.float64]:
+    """Returns the distances by which `classify` decides, no probabilities. Shape: (n, classes); -inf for a class never seen."""
+    features, others = _features(train, test)
+    model = _fit(features, labels)
+    found = np.full((len(test), classes), -np.inf)
+    distances = model.decision_function(others)
+    found[:, model.classes_] = distances if distances.ndim == 2 else np.stack([-distances, distances], axis=1)
+    return found
+
+
 def classify_turns(
     train: Sequence[tuple[str, str]], labels: Sequence[int], test: Sequence[tuple[str, str]]
 ) -> NDArray[np.int64]:  # fmt: skip
@@ -40,20 +50,17 @@ def classify_turns(
 
 
 def _predict(features: csr_matrix, labels: Sequence[int], others: csr_matrix) -> NDArray[np.int64]:
-    model = OneVsRestClassifier(LinearSVC(C=1.0, random_state=0), n_jobs=2)
+    return np.asarray(_fit(features, labels).predict(others), np.int64)
+
+
+def _fit(features: csr_matrix, labels: Sequence[int]) -> OneVsRestClassifier:
     with parallel_config(backend="threading"):  # the solver runs without Python's lock
-        return np.asarray(model.fit(features, labels).predict(others), np.int64)
+        return OneVsRestClassifier(LinearSVC(C=1.0, random_state=0), n_jobs=2).fit(features, labels)
 
 
 def _features(train: Sequence[str], test: Sequence[str]) -> tuple[csr_matrix, csr_matrix]:
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
     return vectorizer.fit_transform([for_model(text) for text in train]), vectorizer.transform([for_model(text) for text in test])
-
-
-def anger_scores(train: Sequence[str], angry: Sequence[bool], test: Sequence[str]) -> NDArray[np.float64]:
-    """Returns how angry the same baseline finds the test texts; a score, not a probability. Shape: (n,)."""
-    features, others = _features(train, test)
-    return np.asarray(LinearSVC(C=1.0, random_state=0).fit(features, angry).decision_function(others), np.float64)
 
 
 def rank_entries(entries: Sequence[FaqEntry], queries: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -112,7 +112,9 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     bundle = load_bundle(candidate, threads=config.threads)
     case = Case(config, bundle, Analyzer(bundle), load_prepared(workspace.require("prepare")), folder)
     encoded = bundle.encoder.encode([row.text for row in case.messages], [row.history for row in case.messages])
-    analyses = case.analyzer.from_encoded([row.text for row in case.messages], encoded)
+    analyses = case.analyzer.from_encoded(
+        [row.text for row in case.messages], encoded, top_k=0
+    )  # what is measured on them needs no FAQ
     others = _emotion_baseline(case)
     asked, outside = _ask_all(case), _read_outside(case)
     results: dict[str, Any] = {
@@ -163,16 +165,16 @@ def measure_intent(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     }
 
 
-def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, int]) -> dict[str, Any]:
-    """The emotion, top-1, and anger at its alert threshold, beside the baseline (its label by row id)."""
+def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """The emotion, top-1, and anger at its alert threshold, beside the baseline (its scores by row id)."""
     case, analyses = _with_emotion(case, analyses)
     names = case.bundle.labels.emotions
     titles = [info.title for info in case.bundle.pack.emotions]
     truth = np.array([names.index(row.emotion) for row in case.messages])
     predicted = np.array([names.index(analysis.emotion.label) for analysis in analyses])
     train = [row for row in case.prepared.messages["train"] if row.emotion]
-    texts = [row.text for row in train]
-    other = np.array([others[row.row_id] for row in case.messages])
+    other_scores = np.stack([others[row.row_id] for row in case.messages])
+    other = other_scores.argmax(1)
     labels = [names.index(row.emotion) for row in train]
     with_turns = baseline.classify_turns(_with_turns(case, train), labels, _with_turns(case, case.messages))
     counts = confusion_matrix(truth, predicted, len(names))
@@ -181,7 +183,7 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
     alert = case.bundle.calibration.thresholds.anger_alert
     anger = np.array([analysis.emotion.scores["angry"] for analysis in analyses])
     alarmed = anger >= alert
-    baseline_scores = baseline.anger_scores(texts, [row.emotion == "angry" for row in train], [row.text for row in case.messages])
+    baseline_scores = other_scores[:, names.index("angry")]
     return _compare(case, truth, predicted, other) | {
         "tfidf_with_turns_macro_f1": macro_f1(truth, with_turns),
         "per_class": per_class(truth, predicted, names, titles),
@@ -199,15 +201,15 @@ def _loudest(scores: NDArray[np.float64], is_angry: NDArray[np.bool_], false_ala
     return np.asarray(scores >= np.quantile(scores[~is_angry], 1 - false_alarms))
 
 
-def measure_challenge(case: Case, others: dict[str, int]) -> dict[str, Any]:
+def measure_challenge(case: Case, others: dict[str, NDArray[np.float64]]) -> dict[str, Any]:
     """Emotion and intent on the messages written to be hard, by what makes them so, beside the baseline."""
     rows = case.challenge
     if not rows:
         return {"n": 0}
     texts = [row.text for row in rows]
-    analyses = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts, [row.history for row in rows]))
+    analyses = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts, [row.history for row in rows]), top_k=0)
     found = np.array([analysis.emotion.label for analysis in analyses])
-    other_found = np.array([case.bundle.labels.emotions[others[row.row_id]] for row in rows])
+    other_found = np.array([case.bundle.labels.emotions[others[row.row_id].argmax()] for row in rows])
     truth = np.array([row.emotion for row in rows])
     right_intent = np.array([analysis.intent.name == row.intents[0] for analysis, row in zip(analyses, rows, strict=True)])
     tags = [
@@ -235,7 +237,7 @@ def measure_context(case: Case, analyses: Sequence[Analysis]) -> dict[str, Any]:
     if not rows:
         return {"n": 0}
     texts = [case.messages[number].text for number in rows]
-    blind = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts))
+    blind = case.analyzer.from_encoded(texts, case.bundle.encoder.encode(texts), top_k=0)
     truth = [case.messages[number].intents[0] for number in rows]
     return {
         "n": len(rows),
@@ -430,12 +432,13 @@ def check_gates(numbers: dict[str, float], gates: dict[str, float]) -> list[dict
     ]
 
 
-def _emotion_baseline(case: Case) -> dict[str, int]:
-    """Returns what the baseline says of every test message, by row id."""
+def _emotion_baseline(case: Case) -> dict[str, NDArray[np.float64]]:
+    """Returns the baseline's score of each emotion for every test message, by row id."""
     names = case.bundle.labels.emotions
     train, test = ([row for row in case.prepared.messages[split] if row.emotion] for split in ("train", "test"))
-    found = baseline.classify([row.text for row in train], [names.index(row.emotion) for row in train], [row.text for row in test])
-    return {row.row_id: int(label) for row, label in zip(test, found, strict=True)}
+    felt = [names.index(row.emotion) for row in train]
+    found = baseline.scores([row.text for row in train], felt, [row.text for row in test], classes=len(names))
+    return {row.row_id: own for row, own in zip(test, found, strict=True)}
 
 
 def _with_turns(case: Case, rows: Sequence[Message]) -> list[tuple[str, str]]:
