@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from data.errors import ConfigError
 
+_BERT_LIKE = ("bert", "roberta", "xlm-roberta")  # whose layers may be run one by one
 _NEVER = -1e4  # added to the score of a token that is not to be looked at
 
 
@@ -143,7 +144,8 @@ class CustomerServiceModel(nn.Module):
                 part.requires_grad_(False)
 
     def _has_layers(self) -> bool:
-        return hasattr(getattr(self.trunk, "encoder", None), "layer") and hasattr(self.trunk, "embeddings")
+        # Others have an `encoder.layer` too, but project their embeddings first (ELECTRA), or hand more than states from layer to layer.
+        return self.trunk.config.model_type in _BERT_LIKE
 
     def _stack(self) -> tuple[nn.Module, nn.ModuleList]:
         if not self._has_layers():

@@ -112,9 +112,8 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     bundle = load_bundle(candidate, threads=config.threads)
     case = Case(config, bundle, Analyzer(bundle), load_prepared(workspace.require("prepare")), folder)
     encoded = bundle.encoder.encode([row.text for row in case.messages], [row.history for row in case.messages])
-    analyses = case.analyzer.from_encoded(
-        [row.text for row in case.messages], encoded, top_k=0
-    )  # what is measured on them needs no FAQ
+    # What is measured on them needs no FAQ.
+    analyses = case.analyzer.from_encoded([row.text for row in case.messages], encoded, top_k=0)
     others = _emotion_baseline(case)
     asked, outside = _ask_all(case), _read_outside(case)
     results: dict[str, Any] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from transformers import DistilBertConfig, DistilBertModel
+from transformers import DistilBertConfig, DistilBertModel, ElectraConfig, ElectraModel
 
 from data.errors import ConfigError
 from models.inputs import pad, tokenise
@@ -78,6 +78,21 @@ def test_the_last_layer_reads_all_and_writes_the_messages_own_tokens_only() -> N
     assert torch.allclose(pooled.summary[:, :32], means, atol=1e-5)
     tokens = nn.functional.normalize(model.token_projection(whole), dim=-1)[own == 1]
     assert torch.allclose(pooled.tokens[own[:, :longest] == 1], tokens, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_trunk_whose_layers_are_not_as_berts_is_run_as_a_whole() -> None:
+    config = ElectraConfig(
+        vocab_size=TOKENIZER.get_vocab_size(), embedding_size=16, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=128,
+    )  # fmt: skip
+    model = CustomerServiceModel(ElectraModel(config), intents=3, emotions=2, segments=2, dropout=0.0).eval()
+    ids, mask, types = batch([("退货", "客:发票")])
+    hidden = model.trunk(input_ids=ids, attention_mask=mask, token_type_ids=types)[0][0]
+    own = int((types == 0).sum())
+    assert torch.allclose(model.pool(ids, mask, types).summary[0, :32], hidden[:own].mean(0), atol=1e-6)
+    with pytest.raises(ConfigError, match="frozen_layers"):
+        model.freeze(layers=1, embeddings=True)
 
 
 @torch.no_grad()
