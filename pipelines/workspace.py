@@ -53,6 +53,11 @@ class Workspace:
         return self.root / "benchmark"
 
     @property
+    def adapt(self) -> Path:
+        """Folder of the newest long training."""
+        return self.root / "adapt"
+
+    @property
     def audit(self) -> Path:
         """Folder of the newest review file of doubtful labels."""
         return self.root / "audit"
@@ -99,7 +104,7 @@ class Workspace:
         replace_directory(self.step(name), filled)
 
 
-def replace_directory(target: Path, fill: Callable[[Path], None]) -> None:
+def replace_directory(target: Path, fill: Callable[[Path], object]) -> None:
     """Makes a directory whole or leaves the old one, and clears away what a run that was killed left of it."""
     for leftover in target.parent.glob(f".{target.name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -10,7 +10,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from data.errors import ConfigError
-from models.base_encoder import load_base_encoder
+from models.base_encoder import BaseEncoder, load_base_encoder, save_warm_start
 from tests.tiny import tiny_tokenizer
 
 
@@ -48,3 +48,53 @@ def test_layers_that_are_not_there_are_refused(folder: Path, tmp_path: Path, lay
 def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be loaded"):
         load_base_encoder(str(tmp_path / "nowhere"), cache=tmp_path)
+
+
+@pytest.fixture
+def tuned(folder: Path, tmp_path: Path) -> tuple[BaseEncoder, Path]:
+    """The encoder after some training of all but its words, and the file that keeps it."""
+    base = load_base_encoder(str(folder), cache=tmp_path)
+    words = base.trunk.get_input_embeddings().weight
+    with torch.no_grad():
+        for weight in base.trunk.parameters():
+            if weight is not words:
+                weight.add_(0.1 * torch.randn_like(weight))
+    file = tmp_path / "deeper" / "tuned.safetensors"
+    save_warm_start(base, file, notes={"rows": "7"})
+    return base, file
+
+
+@pytest.mark.parametrize("layers", [3, 2])
+def test_a_warm_start_takes_the_place_of_the_weights(
+    folder: Path, tmp_path: Path, tuned: tuple[BaseEncoder, Path], layers: int
+) -> None:
+    base, file = tuned
+    warm = load_base_encoder(str(folder), cache=tmp_path, layers=layers, warm_start=file)
+    ids = torch.tensor([[0, 5, 6, 7, 2]])
+    with torch.no_grad():
+        expected = base.trunk.eval()(input_ids=ids, output_hidden_states=True).hidden_states[layers]
+        assert torch.allclose(warm.trunk.eval()(input_ids=ids)[0], expected, atol=2e-2), "half precision"
+        cold = load_base_encoder(str(folder), cache=tmp_path, layers=layers)
+        assert not torch.allclose(cold.trunk.eval()(input_ids=ids)[0], expected, atol=2e-2)
+
+
+def test_a_warm_start_of_another_encoder_or_of_fewer_layers_is_refused(
+    folder: Path, tmp_path: Path, tuned: tuple[BaseEncoder, Path]
+) -> None:
+    base, file = tuned
+    save_warm_start(BaseEncoder(base.trunk, base.tokenizer, "another", 2), tmp_path / "another.safetensors", notes={})
+    with pytest.raises(ConfigError, match="is of 'another'"):
+        load_base_encoder(str(folder), cache=tmp_path, warm_start=tmp_path / "another.safetensors")
+    lower = load_base_encoder(str(folder), cache=tmp_path, layers=2)
+    save_warm_start(lower, file, notes={})
+    with pytest.raises(ConfigError, match=r"lacks .*layer\.2"):
+        load_base_encoder(str(folder), cache=tmp_path, warm_start=file)
+
+
+def test_a_warm_start_that_is_not_there_or_damaged_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_base_encoder(str(folder), cache=tmp_path, warm_start=tmp_path / "nowhere.safetensors")
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match="pipelines adapt"):
+        load_base_encoder(str(folder), cache=tmp_path, warm_start=damaged)

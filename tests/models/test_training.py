@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import timeit
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from models.training import (
     EntryQuestions,
     StepReport,
     TrainingRow,
+    _bfloat16_is_faster,
     _entry_batches,
     _Objective,
     _start_tokens,
@@ -336,7 +338,17 @@ def test_without_a_lexicon_the_encoder_speaks_alone() -> None:
 def test_the_choice_of_bfloat16() -> None:
     assert use_bfloat16("on")
     assert not use_bfloat16("off")
-    assert use_bfloat16("auto") is bool(torch.cpu._is_amx_tile_supported())
+
+
+@pytest.mark.parametrize(("float32", "bfloat16", "taken"), [(1.0, 0.4, True), (1.0, 0.9, False), (1.0, 2.0, False)])
+def test_bfloat16_is_taken_where_it_is_much_faster(
+    monkeypatch: pytest.MonkeyPatch, float32: float, bfloat16: float, taken: bool
+) -> None:  # fmt: skip
+    seconds = iter([[float32, 9.0], [bfloat16, 9.0]])
+    monkeypatch.setattr(timeit, "repeat", lambda *_, **__: next(seconds))
+    # Past its cache, which other tests keep.
+    monkeypatch.setattr("models.training._bfloat16_is_faster", _bfloat16_is_faster.__wrapped__)
+    assert use_bfloat16("auto") is taken
 
 
 def test_the_last_epoch_may_be_a_part_and_questions_join_one_step_in_so_many() -> None:

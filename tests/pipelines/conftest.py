@@ -59,7 +59,7 @@ def small_shop(tmp_path_factory: pytest.TempPathFactory) -> SmallShop:
     overrides = (
         f"prepare.dialogues={root / 'dialogues'}", f"prepare.out_of_scope={root / 'out_of_scope.jsonl'}",
         f"prepare.faq_queries={root / 'faq_queries.jsonl'}", f"train.base_encoder={root / 'encoder'}", "train.training.epochs=1",
-        "train.trunk_layers=null", "train.training.frozen_layers=1", "train.training.probe_steps=20", "export.dev_rows=50", "export.dev_queries=10",
+        "train.trunk_layers=null", "train.warm_start=null", "train.training.frozen_layers=1", "train.training.probe_steps=20", "export.dev_rows=50", "export.dev_queries=10",
         "evaluate.bootstrap=100", "evaluate.gates={}",
     )  # fmt: skip
     return SmallShop(root, overrides)

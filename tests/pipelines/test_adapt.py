@@ -1,0 +1,57 @@
+"""The long training leaves a trunk that `train` starts from, and starts from the public encoder itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data.errors import ConfigError
+from models.base_encoder import load_base_encoder
+from pipelines.config import CONFIGS, AdaptConfig, TrainConfig, load_config
+from pipelines.jobs import run_adapt, run_step
+from pipelines.prepared import load_prepared
+from pipelines.train import train_model
+from tests.pipelines.conftest import SmallShop
+
+
+def _configuration(shop: SmallShop, folder: Path) -> Path:
+    """adapt.yaml of the small shop, whose train.yaml names a warm start that is not there yet."""
+    base = {"base_encoder": str(shop.root / "encoder"), "warm_start": str(folder / "out.safetensors"), "early_stopping": False}
+    settings = {"epochs": 1, "frozen_layers": 1, "probe_steps": 5, "learning_rate": 0.01}
+    (folder / "train.yaml").write_text(yaml.safe_dump(base | {"training": settings}))
+    own = {"base": str(folder / "train.yaml"), "out": str(folder / "out.safetensors"), "training": {"frozen_layers": 0}}
+    (folder / "adapt.yaml").write_text(yaml.safe_dump(own))
+    return folder / "adapt.yaml"
+
+
+def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Path) -> None:
+    run_step(
+        "prepare",
+        small_shop.workspace,
+        overrides=[item.partition(".")[2] for item in small_shop.overrides if item.startswith("prepare.")],
+    )
+    written = run_adapt(small_shop.workspace, config_path=_configuration(small_shop, tmp_path))
+    assert written == tmp_path / "out.safetensors"
+    config = load_config(
+        TrainConfig, tmp_path / "train.yaml", ["training.epochs=0.01", "training.learning_rate=0", "training.frozen_layers=2"]
+    )
+    trained = train_model(load_prepared(small_shop.workspace.require("prepare")), config)
+    public = load_base_encoder(str(small_shop.root / "encoder"), cache=tmp_path)
+    tuned = dict(trained.base.trunk.named_parameters())
+    same = [name for name, weight in public.trunk.named_parameters() if weight.equal(tuned[name])]
+    assert same == ["embeddings.word_embeddings.weight"]
+
+
+def test_a_long_training_of_word_embeddings_is_refused(tmp_path: Path) -> None:
+    config = AdaptConfig(out=tmp_path / "out", training={"frozen_embeddings": False})
+    with pytest.raises(ConfigError, match="holds no word embeddings"):
+        config.build()
+
+
+def test_the_shipped_warm_start_is_of_the_encoder_and_layers_that_train_asks_for(tmp_path: Path) -> None:
+    config = load_config(TrainConfig, CONFIGS / "train.yaml")
+    assert config.warm_start == load_config(AdaptConfig, CONFIGS / "adapt.yaml").out
+    assert config.warm_start is not None
+    load_base_encoder(config.base_encoder, cache=tmp_path, layers=config.trunk_layers, warm_start=config.warm_start)
