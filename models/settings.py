@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class TrainingSettings:
         probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
         frozen_embeddings: Whether the word embeddings stay as they are (faster, and they keep what they know).
         frozen_layers: How many of the lowest layers stay as they are; their output is computed once (memory: 1.5 kB a token).
-        bfloat16: `on`, `off`, or `auto`: where this processor multiplies it faster, tried at the start.
+        bfloat16: `always`, `never`, or `auto`: where this processor multiplies it much faster, tried at the start.
         seed: Seeds shuffling and dropout.
     """
 
@@ -58,5 +59,5 @@ class TrainingSettings:
     probe_steps: int = 400
     frozen_embeddings: bool = True
     frozen_layers: int = 0
-    bfloat16: str = "auto"
+    bfloat16: Literal["auto", "always", "never"] = "auto"
     seed: int = 13

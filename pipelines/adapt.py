@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from data.errors import ConfigError
 from models.base_encoder import save_warm_start
 from pipelines.config import AdaptConfig
 from pipelines.prepared import load_prepared
@@ -15,15 +17,23 @@ from pipelines.workspace import Workspace
 
 
 def run(config: AdaptConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
-    """Writes the file that the configuration names as `out`, and curves.json into the folder."""
+    """Writes the file that the configuration names as `out`, and curves.json into the folder.
+
+    Raises:
+        ConfigError: `out` cannot be written.
+    """
     settings = config.build()
+    # Before the long training, so that nothing is lost at its end.
+    try:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        writable = not config.out.is_dir() and os.access(config.out.parent, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError(f"out is {config.out}, expected a file in a folder that can be written; set it otherwise")
     prepared = load_prepared(workspace.require("prepare"))
     trained = train_watched(prepared, settings, tracker)
-    notes = {
-        "rows": str(len(prepared.messages["train"])),
-        "prepared": workspace.facts("prepare")["fingerprint"],
-        "training": json.dumps(settings.training),
-    }
+    notes = {"rows": len(prepared.messages["train"]), "training": settings.training}
     save_warm_start(trained.base, config.out, notes=notes)
     (folder / "curves.json").write_text(json.dumps(trained.curves, indent=1), encoding="utf-8")
     tracker.artifacts(folder / "curves.json")

@@ -26,7 +26,6 @@ from models.base_encoder import BaseEncoder
 from models.calibration import fit_temperature, softmax
 from models.lexical import Lexicon
 from models.lexical_training import best_share, matrix
-from models.training import use_bfloat16
 
 Filter = Literal["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"]
 Labels = NDArray[np.int64]
@@ -213,9 +212,8 @@ def _encode(base: BaseEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
     for row, encoding in enumerate(encodings):
         ids[row, : len(encoding.ids)] = torch.tensor(encoding.ids)
         mask[row, : len(encoding.ids)] = 1
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16("auto")):
-        hidden = base.trunk.eval()(input_ids=ids, attention_mask=mask)[0]
-    pooled = (hidden.float() * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+    hidden = base.trunk.eval()(input_ids=ids, attention_mask=mask)[0]
+    pooled = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
     return np.asarray(pooled.numpy(), np.float32)
 
 

@@ -6,6 +6,8 @@ import json
 import logging
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,17 +78,26 @@ def register_bundle(bundle: Path, *, alias: str | None) -> str:
     """
     import mlflow
 
-    info = mlflow.pyfunc.log_model(
-        name="bundle",
-        python_model="pipelines/pyfunc_model.py",
-        artifacts={"bundle": str(bundle)},
-        code_paths=["data", "models"],
-        pip_requirements=["onnxruntime", "tokenizers", "faiss-cpu", "jieba", "OpenCC", "pyyaml", "numpy"],
-    )
+    with tempfile.TemporaryDirectory() as place:
+        info = mlflow.pyfunc.log_model(
+            name="bundle",
+            python_model="pipelines/pyfunc_model.py",
+            artifacts={"bundle": str(bundle)},
+            code_paths=[_sources(package, Path(place)) for package in ("data", "models")],
+            pip_requirements=["onnxruntime", "tokenizers", "faiss-cpu", "jieba", "OpenCC", "pyyaml", "numpy"],
+        )
     version = mlflow.register_model(info.model_uri, REGISTERED_MODEL)
     if alias is not None:
         mlflow.MlflowClient().set_registered_model_alias(REGISTERED_MODEL, alias, version.version)
     return str(version.version)
+
+
+def _sources(package: str, place: Path) -> str:
+    """Copies a package's modules, without the corpora and weights beside them, and returns where they are."""
+    for file in Path(package).rglob("*.py"):
+        (place / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place / file)
+    return str(place / package)
 
 
 def _open_store(root: Path) -> None:

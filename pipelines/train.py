@@ -27,7 +27,7 @@ from models.lexical import Lexicon
 from models.lexical_training import best_share, fit_weights, matrix
 from models.network import CustomerServiceModel, LexicalHead
 from models.settings import TrainingSettings
-from models.training import EntryQuestions, StepReport, TrainingRow, fit, predict
+from models.training import EntryQuestions, StepReport, TrainingRow, fit, predict, use_bfloat16
 from pipelines.config import TrainConfig
 from pipelines.prepared import Message, Prepared, load_prepared
 from pipelines.progress import progress_bar
@@ -69,7 +69,12 @@ def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -
     (folder / "curves.json").write_text(json.dumps(trained.curves, indent=1), encoding="utf-8")
     tracker.artifacts(folder / "curves.json")
     rows = len(prepared.messages["train"]) + len(prepared.out_of_scope["train"])
-    return {"label_fingerprint": labels.fingerprint, "rows": rows, "dev": trained.curves[-1] if trained.curves else {}}
+    return {
+        "label_fingerprint": labels.fingerprint,
+        "rows": rows,
+        "bfloat16": use_bfloat16(settings.bfloat16),
+        "dev": trained.curves[-1] if trained.curves else {},
+    }
 
 
 def train_watched(prepared: Prepared, config: TrainConfig, tracker: Run) -> Trained:

@@ -9,7 +9,7 @@ import yaml
 
 from data.errors import ConfigError
 from models.domain import load_domain
-from pipelines.config import CONFIG_TYPES, TrainConfig, load_config
+from pipelines.config import CONFIG_TYPES, AdaptConfig, TrainConfig, load_config
 
 CONFIGS = Path("configs")
 INVALID = Path(__file__).parent / "invalid"
@@ -22,6 +22,8 @@ def test_each_job_has_its_file_and_each_file_its_job() -> None:
 @pytest.mark.parametrize("job", sorted(CONFIG_TYPES))
 def test_shipped_configurations_load(job: str) -> None:
     config = load_config(CONFIG_TYPES[job], CONFIGS / f"{job}.yaml")
+    if isinstance(config, AdaptConfig):
+        config = config.build()
     if isinstance(config, TrainConfig):
         config.settings()
 

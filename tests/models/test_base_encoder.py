@@ -10,7 +10,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from data.errors import ConfigError
-from models.base_encoder import BaseEncoder, load_base_encoder, save_warm_start
+from models.base_encoder import BaseEncoder, load_base_encoder, save_warm_start, warm_start_notes
 from tests.tiny import tiny_tokenizer
 
 
@@ -55,12 +55,15 @@ def tuned(folder: Path, tmp_path: Path) -> tuple[BaseEncoder, Path]:
     """The encoder after some training of all but its words, and the file that keeps it."""
     base = load_base_encoder(str(folder), cache=tmp_path)
     words = base.trunk.get_input_embeddings().weight
+    torch.manual_seed(2)
     with torch.no_grad():
         for weight in base.trunk.parameters():
             if weight is not words:
                 weight.add_(0.1 * torch.randn_like(weight))
     file = tmp_path / "deeper" / "tuned.safetensors"
-    save_warm_start(base, file, notes={"rows": "7"})
+    file.parent.mkdir()
+    save_warm_start(base, file, notes={"rows": 7})
+    assert warm_start_notes(file) == {"base_encoder": str(folder), "rows": 7}
     return base, file
 
 
@@ -83,11 +86,11 @@ def test_a_warm_start_of_another_encoder_or_of_fewer_layers_is_refused(
 ) -> None:
     base, file = tuned
     save_warm_start(BaseEncoder(base.trunk, base.tokenizer, "another", 2), tmp_path / "another.safetensors", notes={})
-    with pytest.raises(ConfigError, match="is of 'another'"):
+    with pytest.raises(ConfigError, match=r"of the encoder 'another', expected"):
         load_base_encoder(str(folder), cache=tmp_path, warm_start=tmp_path / "another.safetensors")
     lower = load_base_encoder(str(folder), cache=tmp_path, layers=2)
     save_warm_start(lower, file, notes={})
-    with pytest.raises(ConfigError, match=r"lacks .*layer\.2"):
+    with pytest.raises(ConfigError, match=r"has nothing for encoder\.layer\.2"):
         load_base_encoder(str(folder), cache=tmp_path, warm_start=file)
 
 

@@ -39,7 +39,7 @@ from tests.models.networks import LEXICON, PAIRS, TOKENIZER, network
 
 SETTINGS = TrainingSettings(
     epochs=10, batch_size=8, entries_per_step=2, neighbours_per_entry=1, learning_rate=3e-3, head_learning_rate=3e-2, dropout=0.0,
-    presence_weight=1.0, probe_steps=0, frozen_embeddings=False, bfloat16="off", label_smoothing=0.0,
+    presence_weight=1.0, probe_steps=0, frozen_embeddings=False, bfloat16="never", label_smoothing=0.0,
 )  # fmt: skip
 TAILS = ("", "吗", "呢", "啊", "一下", "可以吗", "好不好")
 ROWS = [TrainingRow(f"退货{tail}", "", (0,), 0) for tail in TAILS] + [TrainingRow(f"发票{tail}", "", (1,), 1) for tail in TAILS]
@@ -336,8 +336,8 @@ def test_without_a_lexicon_the_encoder_speaks_alone() -> None:
 
 
 def test_the_choice_of_bfloat16() -> None:
-    assert use_bfloat16("on")
-    assert not use_bfloat16("off")
+    assert use_bfloat16("always")
+    assert not use_bfloat16("never")
 
 
 @pytest.mark.parametrize(("float32", "bfloat16", "taken"), [(1.0, 0.4, True), (1.0, 0.9, False), (1.0, 2.0, False)])

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from data.errors import ConfigError
-from models.base_encoder import load_base_encoder
+from models.base_encoder import load_base_encoder, warm_start_notes
+from pipelines.adapt import run
 from pipelines.config import CONFIGS, AdaptConfig, TrainConfig, load_config
 from pipelines.jobs import run_adapt, run_step
 from pipelines.prepared import load_prepared
@@ -26,7 +27,8 @@ def _configuration(shop: SmallShop, folder: Path) -> Path:
     return folder / "adapt.yaml"
 
 
-def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Path) -> None:
+def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     run_step(
         "prepare",
         small_shop.workspace,
@@ -52,6 +54,16 @@ def test_a_long_training_of_word_embeddings_is_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_warm_start_is_of_the_encoder_and_layers_that_train_asks_for(tmp_path: Path) -> None:
     config = load_config(TrainConfig, CONFIGS / "train.yaml")
-    assert config.warm_start == load_config(AdaptConfig, CONFIGS / "adapt.yaml").out
+    adapt = load_config(AdaptConfig, CONFIGS / "adapt.yaml")
     assert config.warm_start is not None
+    assert config.warm_start == adapt.out
+    assert adapt.training.items() <= warm_start_notes(config.warm_start)["training"].items(), (
+        "run `adapt` again and commit its file"
+    )
     load_base_encoder(config.base_encoder, cache=tmp_path, layers=config.trunk_layers, warm_start=config.warm_start)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_training(small_shop: SmallShop, tmp_path: Path) -> None:
+    config = load_config(AdaptConfig, _configuration(small_shop, tmp_path)).model_copy(update={"out": tmp_path})
+    with pytest.raises(ConfigError, match="expected a file"):
+        run(config, tmp_path, small_shop.workspace, None)  # type: ignore[arg-type]

@@ -291,7 +291,9 @@ def test_the_shipped_settings_and_the_quick_ones_load() -> None:
     path = Path("configs/benchmark.yaml")
     config = load_config(BenchmarkConfig, path)
     assert config.folder is None
-    assert set(train_configs(config, training.TRAINED)) == set(training.TRAINED)
+    found = train_configs(config, training.TRAINED)
+    assert set(found) == set(training.TRAINED)
+    assert {own.warm_start for own in found.values()} == {None}, "all methods start from the public encoder"
     quick = load_config(BenchmarkConfig, path, [*QUICK, "training.rows=50"])
     assert (quick.training.epochs, quick.transfer.rows, quick.training.rows) == (1, 300, 50)
 
