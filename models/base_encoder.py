@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BertConfig, BertM
 from transformers.utils import logging as transformers_logging
 
 from data.errors import ConfigError
+from models.network import BERT_LIKE
 from models.packed_e5 import read_packed_encoder
 
 BUNDLED = "bundled:e5-small-zh"
@@ -28,7 +29,6 @@ _PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb78
 _CACHE_VERSION = "2"
 _NOTES = "notes"  # the header's key of how a warm start was made
 _COLD = "or set warm_start to null (and learning_rate to 5e-4)"
-_MODELS_WITH_POOLER = ("bert", "roberta", "xlm-roberta")
 
 
 transformers_logging.set_verbosity_error()
@@ -74,7 +74,7 @@ def load_base_encoder(name: str, *, cache: Path, layers: int | None = None, warm
     try:
         config = AutoConfig.from_pretrained(name_or_path)  # the operator names it # nosec B615
         # The pooled output of BERT's next-sentence task is never used here: we pool by mean.
-        options = {"add_pooling_layer": False} if config.model_type in _MODELS_WITH_POOLER else {}
+        options = {"add_pooling_layer": False} if config.model_type in BERT_LIKE else {}
         trunk = AutoModel.from_pretrained(name_or_path, **options)  # nosec B615
         tokenizer: Any = AutoTokenizer.from_pretrained(name_or_path)  # nosec B615
     except (OSError, ValueError) as error:

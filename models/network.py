@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from data.errors import ConfigError
 
-_BERT_LIKE = ("bert", "roberta", "xlm-roberta")  # whose layers may be run one by one
+BERT_LIKE = ("bert", "roberta", "xlm-roberta")  # their layers may be run one by one, and they may be had without a pooler
 _NEVER = -1e4  # added to the score of a token that is not to be looked at
 
 
@@ -145,7 +145,7 @@ class CustomerServiceModel(nn.Module):
 
     def _has_layers(self) -> bool:
         # Others have an `encoder.layer` too, but project their embeddings first (ELECTRA), or hand more than states from layer to layer.
-        return self.trunk.config.model_type in _BERT_LIKE
+        return self.trunk.config.model_type in BERT_LIKE
 
     def _stack(self) -> tuple[nn.Module, nn.ModuleList]:
         if not self._has_layers():

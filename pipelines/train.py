@@ -25,7 +25,7 @@ from models.base_encoder import BaseEncoder, load_base_encoder
 from models.inputs import InputFormat, context_text, message_text
 from models.lexical import Lexicon
 from models.lexical_training import best_share, fit_weights, matrix
-from models.network import CustomerServiceModel, LexicalHead
+from models.network import BERT_LIKE, CustomerServiceModel, LexicalHead
 from models.settings import TrainingSettings
 from models.training import EntryQuestions, StepReport, TrainingRow, fit, predict, use_bfloat16
 from pipelines.config import TrainConfig
@@ -307,7 +307,7 @@ def load_trained(folder: Path) -> tuple[CustomerServiceModel, InputFormat]:
 
     shape = json.loads((folder / "network.json").read_text(encoding="utf-8"))
     config = AutoConfig.from_pretrained(folder / "trunk")  # a local folder # nosec B615
-    options = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
+    options = {"add_pooling_layer": False} if config.model_type in BERT_LIKE else {}
     rows = len(Lexicon.load(folder / "lexicon.json").idf)
     model = CustomerServiceModel(AutoModel.from_config(config, **options), **shape)
     model.lexical = LexicalHead(rows, shape["intents"], shape["emotions"])

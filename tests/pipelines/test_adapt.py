@@ -13,6 +13,7 @@ from pipelines.adapt import run
 from pipelines.config import CONFIGS, AdaptConfig, TrainConfig, load_config
 from pipelines.jobs import run_adapt, run_step
 from pipelines.prepared import load_prepared
+from pipelines.tracking import Run
 from pipelines.train import train_model
 from tests.pipelines.conftest import SmallShop
 
@@ -66,4 +67,4 @@ def test_the_shipped_warm_start_is_of_the_encoder_and_layers_that_train_asks_for
 def test_a_place_that_cannot_be_written_is_refused_before_the_training(small_shop: SmallShop, tmp_path: Path) -> None:
     config = load_config(AdaptConfig, _configuration(small_shop, tmp_path)).model_copy(update={"out": tmp_path})
     with pytest.raises(ConfigError, match="expected a file"):
-        run(config, tmp_path, small_shop.workspace, None)  # type: ignore[arg-type]
+        run(config, tmp_path, small_shop.workspace, Run("none"))

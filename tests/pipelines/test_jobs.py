@@ -63,6 +63,14 @@ def test_the_registered_champion_scores_in_bulk(trained_shop: SmallShop) -> None
     assert len(frame) == 2
 
 
+def test_the_registered_champion_carries_code_and_neither_corpora_nor_training_weights(trained_shop: SmallShop) -> None:
+    mlflow.set_tracking_uri(tracking.tracking_uri(trained_shop.workspace.root))
+    model = Path(mlflow.artifacts.download_artifacts(f"models:/{tracking.REGISTERED_MODEL}@champion"))
+    files = [file for file in (model / "code").rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} <= {".py", ".pyc"}
+    assert {"analyzer.py", "normalise.py"} <= {file.name for file in files}
+
+
 def test_a_second_run_does_nothing(trained_shop: SmallShop) -> None:
     marks = {name: (trained_shop.workspace.step(name) / "step.json").stat().st_mtime_ns for name in STEPS}
     run_all(trained_shop.workspace, overrides=trained_shop.overrides)
