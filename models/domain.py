@@ -225,7 +225,10 @@ def _slot(name: str, row: dict[str, Any]) -> Slot:
 def _slot_rules(intent: str, row: dict[str, Any]) -> list[SlotRule]:
     late = bool(row.get("only_without_answer"))
     if "products" in row:
-        return [SlotRule(intent, _lower(part["words"]), tuple(part["slots"]), late) for part in row["products"]]
+        return [
+            SlotRule(intent, _lower(part.get("words", ())), tuple(part["slots"]), bool(part.get("only_without_answer", late)))
+            for part in row["products"]
+        ]
     return [SlotRule(intent, (), tuple(row["slots"]), late)]
 
 

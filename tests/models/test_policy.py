@@ -387,8 +387,22 @@ def test_the_first_rule_whose_words_are_named_decides_what_is_asked(knowledge: K
         ("手机推荐", ("budget", "usage")),
         ("礼物推荐", ("budget", "recipient")),
         ("送礼手机推荐", ("budget", "usage")),
+        ("电饭煲推荐", ("budget", "need")),
     ):
         assert decided(analysis(text, intents=("presale.recommendation",)), knowledge).missing_slots == slots
+
+
+def test_any_product_is_asked_about_and_what_is_wanted_may_be_said_in_ones_own_words(knowledge: Knowledge) -> None:
+    wanted = analysis("想买个电饭煲,推荐一下", intents=("presale.recommendation",))
+    decisions, _ = talk([wanted, analysis("预算三四百"), analysis("三口人用")], knowledge)
+    assert [decision.reason for decision in decisions] == ["missing_slots", "slot_filled", "slots_complete"]
+    assert "三四百、三口人用" in decisions[-1].reply
+    asked_back, _ = talk([wanted, analysis("预算三四百"), analysis("有什么区别吗")], knowledge)
+    assert asked_back[-1].reason != "slots_complete", "a question is no reply"
+
+
+def test_what_any_product_needs_is_asked_only_when_no_entry_answers(knowledge: Knowledge) -> None:
+    assert outcome(analysis("电饭煲推荐", intents=("presale.recommendation",), hits=[ANSWER], first=None), knowledge)[0] == "answer"
 
 
 def test_another_subject_abandons_the_clarification(knowledge: Knowledge) -> None:
