@@ -21,7 +21,7 @@ TIERS = ("regular", "silver", "gold", "platinum")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where PyYAML has it: a tenth of the time
 # The replies that models/policy.py may need, each with the places it fills.
 _REPLIES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("suggest", "fallback", "out_of_scope", "handoff", "image", "link", "emoji", "praise"), ()),
+    **dict.fromkeys(("suggest", "fallback", "out_of_scope", "handoff", "image", "link", "emoji", "praise", "number"), ()),
     "given_up": (), "several": ("wants",), "handoff_closed": ("from", "to"), "slots_done": ("slots",), "recommendation_done": ("slots",), "also": ("question",),
     "fallback_about": ("want",),
 }  # fmt: skip

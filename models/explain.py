@@ -158,13 +158,16 @@ def replay(
     Only the customer's latest MAX_REPLAYED messages are decided anew; what the turns say stands as given.
     """
     customers = [place for place, turn in enumerate(history) if turn.speaker is Speaker.USER][-MAX_REPLAYED:]
-    state = Conversation()
+    state, since = Conversation(), 0
     for place in customers:
         try:
-            analysis = analyzer.analyze([Request(history[place].text, tuple(history[:place]))])[0]
+            analysis = analyzer.analyze([Request(history[place].text, tuple(history[since:place]))])[0]
         except InputError:  # an empty turn of a log says nothing
             continue
         state = advance(state, analysis, decide(analysis, state, circumstances, knowledge))
+        if state.heard == 0:  # handed over: what was said until then, the words of handing over included, is read no more
+            replied = history[place + 1 : place + 2]
+            since = place + 1 + (bool(replied) and replied[0].speaker is Speaker.AGENT)
     return state, len(customers)
 
 

@@ -40,6 +40,8 @@ _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would
 _EARLIER_WANTS = 3  # that a summary names
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
 _LONGEST_REPLY = 8  # characters beside an order number and the like; a longer message may be about something else
+_WORDS_OF_A_NUMBER = 5  # characters: 订单号是:
+_NUMBERS = ("order_id", "tracking_no")
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
 
@@ -203,6 +205,16 @@ class Case:
             return None
         return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
 
+    def number_alone(self) -> Decision | None:
+        """An order or parcel number that nothing asked for: a person gets it with the want before it, or the want is asked for."""
+        if not self.is_number() or self.is_direct(self.best_hit()) or self.needed_slots(answered=False) is not None:
+            return None
+        past = self.conversation.past
+        if not past or past[-1].intent.startswith("chitchat."):
+            return self._make("clarify", "number_alone", self._with_empathy(self.pack.replies["number"]))
+        number = next(entity for entity in self.analysis.entities if entity.entity in _NUMBERS)
+        return self._slots_done(OpenSlots(past[-1].intent, (number.entity,), {number.entity: number.value}))
+
     def repeated_miss(self) -> Decision | None:
         """The bot would fail once too often in a row."""
         often = self.conversation.misses + 1 >= self.pack.policy.repeated_misses
@@ -292,6 +304,12 @@ class Case:
         # Once the best is worth offering, its neighbours may be shown too, if there is anything in them.
         near = [hit for hit in self.hits if hit.confidence >= _NEIGHBOUR * good[0].confidence]
         return tuple(near[: self.pack.policy.suggestions])
+
+    def is_number(self) -> bool:
+        """Tells whether the message is a number of an order or a parcel, with hardly a word beside it."""
+        numbers = [entity for entity in self.analysis.entities if entity.entity in _NUMBERS]
+        rest = len(self.analysis.text) - sum(entity.end - entity.start for entity in numbers)
+        return bool(numbers) and rest <= _WORDS_OF_A_NUMBER
 
     def would_miss(self) -> bool:
         """Tells whether the bot has nothing that helps."""
@@ -536,7 +554,7 @@ def _is_open(hours: dict[str, str], now: datetime | None) -> bool:
 RULES: Mapping[str, Callable[[Case], Decision | None]] = {
     "handed_off": Case.after_handoff, "wordless": Case.wordless, "user_request": Case.user_request, "policy": Case.policy,
     "emotion": Case.emotion, "clarification_dropped": Case.clarification_dropped, "nod": Case.nod, "slot_filled": Case.slot_filled,
-    "repeated_miss": Case.repeated_miss, "out_of_scope": Case.out_of_scope, "missing_slots": Case.missing_slots,
+    "number_alone": Case.number_alone, "repeated_miss": Case.repeated_miss, "out_of_scope": Case.out_of_scope, "missing_slots": Case.missing_slots,
     "chitchat": Case.small_talk, "faq_above_direct": Case.faq_above_direct, "faq_above_suggest": Case.faq_above_suggest,
     "praise": Case.praise, "nothing_fits": Case.nothing_fits,
 }  # fmt: skip
