@@ -112,7 +112,9 @@ FACTS: Mapping[str, Callable[[Case], dict[str, Fact]]] = {
     "clarification_dropped": lambda case: _open(case) | {"give_up_word": case.give_up_word()},
     "nod": _nod,
     "slot_filled": _slot_filled,
-    "number_alone": lambda case: _faq(case) | {"number": case.is_number(), "before": case.conversation.past[-1].intent if case.conversation.past else None},
+    "number_alone": lambda case: (
+        _faq(case) | {"number": case.is_number(), "before": case.conversation.past[-1].intent if case.conversation.past else None}
+    ),
     "repeated_miss": _repeated_miss,
     "out_of_scope": _out_of_scope,
     "missing_slots": _missing_slots,

@@ -243,13 +243,17 @@ def test_a_number_that_nobody_asked_for_goes_to_a_person_with_the_want_before_it
     decisions, state = talk([offered, analysis(f"订单号:{number}", intents=("order.status",))], knowledge)
     assert [decision.decision for decision in decisions] == ["suggest", "handoff"]
     assert decisions[1].reason == "slots_complete" and state.handed_off
-    assert decisions[1].handoff is not None and knowledge.pack.intent("aftersale.refund_status").title in decisions[1].handoff.summary
+    assert (
+        decisions[1].handoff is not None and knowledge.pack.intent("aftersale.refund_status").title in decisions[1].handoff.summary
+    )
     first = analysis(number, intents=("order.status",))
     assert outcome(first, knowledge) == ("clarify", "number_alone"), "no want is known"
     greeted, _ = talk([analysis("在吗", intents=("chitchat.greeting",)), first], knowledge)
     assert greeted[1].reason == "number_alone", "a greeting is no want"
     assert outcome(first, knowledge, Conversation(misses=1)) == ("clarify", "number_alone"), "a number is no miss"
-    assert outcome(analysis(f"我的{number}到底什么时候到", intents=("order.status",)), knowledge)[1] == "nothing_fits", "words count"
+    assert outcome(analysis(f"我的{number}到底什么时候到", intents=("order.status",)), knowledge)[1] == "nothing_fits", (
+        "words count"
+    )
     assert outcome(analysis(number, hits=[ANSWER]), knowledge)[0] == "answer"
     assert outcome(analysis(number, intents=("aftersale.return",)), knowledge) == ("clarify", "missing_slots")
 
