@@ -282,15 +282,29 @@ def alarm_curve(confidence: Floats, positive: NDArray[np.bool_], *, points: int 
     ]  # fmt: skip
 
 
-def threshold_for_recall(confidence: Floats, positive: NDArray[np.bool_], target: float) -> tuple[float, dict[str, float]]:
-    """Returns the highest threshold that still finds the target share of the positives, and what it reaches."""
-    values = np.sort(np.asarray(confidence, np.float64)[positive])
-    if len(values) == 0:
+def threshold_for_recall(
+    confidence: Floats, positive: NDArray[np.bool_], target: float, *, most_false_alarms: float = 1.0
+) -> tuple[float, dict[str, float]]:
+    """Returns the highest threshold that still finds the target share of the positives, and what it reaches.
+
+    Args:
+        confidence: Probability of each row. Shape: (n,).
+        positive: Whether the row should raise the alarm. Shape: (n,).
+        target: Share of the positives, in [0, 1].
+        most_false_alarms: Share of the others, in [0, 1], that may raise it; where more would, the threshold is the lowest one
+            that keeps to it, and finds less than the target.
+    """
+    values = np.asarray(confidence, np.float64)
+    found, others = np.sort(values[positive]), np.sort(values[~positive])[::-1]
+    if len(found) == 0:
         return 0.5, {"target": target, "recall": float("nan"), "false_alarms": float("nan"), "n": 0.0}
-    missed = math.floor((1 - target) * len(values) + 1e-9)
-    threshold = float(values[missed]) - 1e-6
-    accepted = np.asarray(confidence, np.float64) >= threshold
+    missed = math.floor((1 - target) * len(found) + 1e-9)
+    threshold = float(found[missed]) - 1e-6
+    allowed = math.floor(most_false_alarms * len(others) + 1e-9)
+    if allowed < len(others):
+        threshold = max(threshold, float(others[allowed]) + 1e-6)
+    accepted = values >= threshold
     return threshold, {
-        "target": target, "recall": float(accepted[positive].mean()), "n": float(len(values)),
-        "false_alarms": float(accepted[~positive].mean()) if (~positive).any() else 0.0,
+        "target": target, "recall": float(accepted[positive].mean()), "n": float(len(found)),
+        "false_alarms": float(accepted[~positive].mean()) if len(others) else 0.0,
     }  # fmt: skip

@@ -159,7 +159,9 @@ def _emotion_thresholds(
     probability = softmax(encoded.emotion[felt], calibration.emotion_temperature)
     angry, anxious = probability[:, names.index("angry")], probability[:, names.index("anxious")]
     is_angry, is_anxious = emotions == names.index("angry"), emotions == names.index("anxious")
-    alert, provenance["anger_alert"] = threshold_for_recall(angry, is_angry, config.anger_recall)
+    alert, provenance["anger_alert"] = threshold_for_recall(
+        angry, is_angry, config.anger_recall, most_false_alarms=config.anger_false_alarms
+    )
     handoff, provenance["anger_handoff"] = threshold_for_precision(angry, is_angry, config.anger_handoff_precision)
     anxiety, provenance["anxiety_alert"] = threshold_for_recall(anxious, is_anxious, config.anxiety_recall)
     provenance["anger_alert"]["curve"] = provenance["anger_handoff"]["curve"] = alarm_curve(angry, is_angry)

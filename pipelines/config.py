@@ -141,7 +141,10 @@ class CalibrateConfig(_Config):
 
     direct_precision: float = Field(default=0.95, ge=0, le=1)
     suggest_precision: float = Field(default=0.6, ge=0, le=1)
-    anger_recall: float = Field(default=0.9, ge=0, le=1, description="Share of angry turns that the alert finds")
+    anger_recall: float = Field(default=0.95, ge=0, le=1, description="Share of angry turns that the alert finds")
+    anger_false_alarms: float = Field(
+        default=0.05, ge=0, le=1, description="Share of the other turns that may raise it; it goes before the recall"
+    )
     anger_handoff_precision: float = Field(default=0.8, ge=0, le=1)
     anxiety_recall: float = Field(default=0.8, ge=0, le=1)
     in_scope_kept: float = Field(default=0.95, ge=0, le=1)

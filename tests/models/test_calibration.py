@@ -263,6 +263,21 @@ def test_recall_and_false_alarms_reckoned_by_hand() -> None:
     assert threshold_for_recall(np.array([0.6]), np.array([True]), 0.9)[1]["false_alarms"] == 0
 
 
+@light
+@given(rows, st.sampled_from([0.5, 0.9, 1.0]), st.sampled_from([0.0, 0.05, 0.2, 1.0]))
+def test_false_alarms_go_before_recall(found: list[tuple[float, bool]], target: float, most: float) -> None:
+    confidence = np.array([value for value, _ in found])
+    positive = np.array([flag for _, flag in found], bool)
+    if not positive.any():
+        return
+    free, _ = threshold_for_recall(confidence, positive, target)
+    threshold, facts = threshold_for_recall(confidence, positive, target, most_false_alarms=most)
+    assert threshold >= free and facts["false_alarms"] <= most + 1e-9
+    if threshold > free:  # and no lower one keeps to it, but for those that lie as near as rounding
+        lower = confidence[~positive] >= threshold - 2e-6
+        assert lower.mean() > most
+
+
 CALIBRATION = Calibration(
     1.7, (0.5, 0.25), 0.6, (1.25, -0.5), Fusion(tuple(map(float, range(len(FEATURES)))), -6.0),
     Rejector((-1.0, 0.5, 0.25, 1.0), 0.125, (1.0, 2.0, 3.0, 4.0), (0.5, 0.25, 2.0, 1.0), pack_words(np.ones(BUCKETS))),
