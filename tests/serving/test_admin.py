@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from data.knowledge import faq_row, read_faq
+from models.analyzer import Request
 from models.bundle import Bundle
 from models.calibration import Calibration
 from models.matching import FEATURES
@@ -112,8 +113,8 @@ def test_an_entry_added_for_an_unanswered_question_is_found_by_it_at_once_and_no
     assert shop.post(NEW | {"question": added}).status_code == 200
     after = load_brain(settings).bundle
     assert _like_unanswered(after, added)[1] < 1.99 and _like_unanswered(after, other) == whole
-    offered = shop.ask(added)
-    assert offered["suggestions"][0]["faq_id"] == "gift"
+    found = load_brain(settings).analyzer.analyze([Request(added)])[0]  # what is decided then hangs on the tiny model's intent
+    assert found.hits[0].faq_id == "gift" and found.hits[0].matched_question == added
     assert shop.post(NEW | {"question": added, "similar_questions": [other]}).status_code == 200
     assert _like_unanswered(load_brain(settings).bundle, other) == [0, 0], "none is left"
 
