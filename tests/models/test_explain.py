@@ -174,6 +174,22 @@ def test_a_replay_is_the_state_of_the_conversation(analyzer: Analyzer, known: Kn
     assert replace(replayed, conversation_id="") == state
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_replay_reads_no_further_back_than_a_handoff(
+    analyzer: Analyzer, known: Knowledge, monkeypatch: pytest.MonkeyPatch, *, answered: bool
+) -> None:
+    strict = replace(
+        known, pack=replace(known.pack, policy=replace(known.pack.policy, handoff_intents=tuple(known.pack.labels.intents)))
+    )
+    read, analyze = [], analyzer.analyze
+    monkeypatch.setattr(analyzer, "analyze", lambda requests: read.append(requests[0].history) or analyze(requests))
+    asked = [Utterance(Speaker.USER, text) for text in ("怎么查物流", "怎么开发票", "人呢")]
+    reply = [Utterance(Speaker.AGENT, "已为您转接")] if answered else []
+    state, _ = replay(analyzer, strict, [asked[0], *reply, *asked[1:]], AROUND)
+    assert state.handed_off
+    assert read == [(), (), (asked[1],)], "neither what led to the handoff nor the words of handing over"
+
+
 def test_a_replay_is_bounded_and_passes_over_what_is_empty(analyzer: Analyzer, known: Knowledge) -> None:
     history = [Utterance(Speaker.USER, text) for text in ("怎么查物流", *[" "] * 3, *["怎么开发票"] * 20)]
     state, passes = replay(analyzer, known, history, AROUND)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from models.analyzer import Analyzer
@@ -10,6 +12,7 @@ from models.matching import FEATURES
 from models.policy import is_out_of_scope
 from models.retrieval import Candidates
 from pipelines.calibrate import _fusion_of
+from pipelines.config import CalibrateConfig, load_config
 from pipelines.prepared import load_prepared
 from tests.pipelines.conftest import SmallShop
 
@@ -48,3 +51,17 @@ def test_certain_intents_let_no_more_strangers_in_than_was_said_and_customers_st
     kept = np.mean([not is_out_of_scope(found, thresholds) for found in customers])
     assert abs(kept - provenance["out_of_scope"]["in_scope_kept"]) < 0.005
     assert kept >= provenance["out_of_scope"]["target"] - 1 / len(customers)
+
+
+def test_the_anger_alert_keeps_to_its_false_alarms_where_the_recall_would_cost_more(trained_shop: SmallShop) -> None:
+    bundle = load_bundle(trained_shop.workspace.bundles / trained_shop.workspace.current.read_text(encoding="utf-8").strip())
+    config = load_config(CalibrateConfig, Path("configs/calibrate.yaml"))
+    dev = [row for row in load_prepared(trained_shop.workspace.require("prepare")).messages["dev"] if row.emotion]
+    texts, analyzer = [row.text for row in dev], Analyzer(bundle)
+    found = analyzer.from_encoded(texts, bundle.encoder.encode(texts, [row.history for row in dev]), top_k=0)
+    raised = np.array([one.emotion.scores["angry"] >= bundle.calibration.thresholds.anger_alert for one in found])
+    angry = np.array([row.emotion == "angry" for row in dev])
+    facts = bundle.calibration.provenance["anger_alert"]
+    assert raised[~angry].mean() <= config.anger_false_alarms + 1 / (~angry).sum(), "but for the rounding of a score"
+    assert abs(raised[angry].mean() - facts["recall"]) <= 1 / angry.sum()
+    assert facts["target"] == config.anger_recall > facts["recall"], "so small a shop cannot have both"
