@@ -22,6 +22,7 @@ class TrainingSettings:
         warmup: Share of steps with a rising rate, in [0, 1].
         dropout: In front of the heads, in [0, 1).
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
+        consistency_weight: Weight of two readings of a row under different dropout agreeing; each step costs twice. 0 reads once.
         presence_weight: Weight of the presence loss.
         emotion_weight: Weight of the emotion loss.
         outside_weight: Weight of the loss of being out of scope.
@@ -48,6 +49,7 @@ class TrainingSettings:
     warmup: float = 0.1
     dropout: float = 0.1
     trunk_dropout: float = 0.0
+    consistency_weight: float = 0.0
     presence_weight: float = 0.2
     emotion_weight: float = 1.0
     outside_weight: float = 1.0

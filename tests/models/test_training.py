@@ -27,6 +27,7 @@ from models.training import (
     _start_tokens,
     _Texts,
     contrastive_loss,
+    disagreement,
     fit,
     length_buckets,
     predict,
@@ -138,6 +139,15 @@ def test_questions_come_in_pairs_with_their_neighbours() -> None:
     assert {owner for _, owners in batches for owner in owners} == {0, 1, 2}
     assert next(_entry_batches(entries, 100, replace(SETTINGS, entries_per_step=0), random.Random(0))) == ([], [])
     assert next(_entry_batches((), 100, SETTINGS, random.Random(0))) == ([], [])
+
+
+def test_the_disagreement_of_two_readings_is_the_mean_of_both_divergences() -> None:
+    likely, unlikely, even = math.log(0.9), math.log(0.1), math.log(0.5)
+    first, second = [[likely, unlikely], [even, even]], [[even, even], [even, even]]
+    there = 0.9 * (likely - even) + 0.1 * (unlikely - even)
+    back = 0.5 * (even - likely) + 0.5 * (even - unlikely)
+    assert disagreement(torch.tensor(first + second)).item() == pytest.approx((there + back) / 2 / 2, abs=1e-6)
+    assert disagreement(torch.tensor([[3.0, 1.0], [2.0, 0.0]])).item() == pytest.approx(0.0, abs=1e-6)
 
 
 def objective(rows: list[TrainingRow], **changes: float) -> dict[str, float]:
@@ -359,3 +369,21 @@ def test_the_last_epoch_may_be_a_part_and_questions_join_one_step_in_so_many() -
     assert len(reports) == round(1.5 * steps) == reports[0].steps
     assert [report.epoch for report in reports].count(1) == steps
     assert ["pairs" in report.losses for report in reports] == [place % 3 == 0 for place in range(len(reports))]
+
+
+def test_two_readings_of_a_row_come_to_agree() -> None:
+    # Labels that leave room for doubt: where a network is certain, dropout moves nothing.
+    doubtful = [replace(row, intents=(row.intents[0], 2), emotion_votes=(0, 1, row.emotion)) for row in ROWS]
+
+    def run(weight: float) -> tuple[float, list[StepReport]]:
+        """How far readings of the rows under different dropout lie apart at the end, and the steps."""
+        model, reports = network(dropout=0.2), list[StepReport]()
+        fit(model, TOKENIZER, doubtful, ENTRIES, replace(SETTINGS, epochs=40, consistency_weight=weight), on_step=reports.append)
+        summary = _Texts(model.train(), TOKENIZER, doubtful, SETTINGS).pool([*range(len(doubtful))] * 64).summary
+        outputs = model.heads(summary)
+        return disagreement(outputs.emotion).item() + disagreement(outputs.intent).item(), reports
+
+    (alone, without), (agreed, reports) = run(0.0), run(5.0)
+    assert agreed < 0.5 * alone
+    assert "consistency" not in without[0].losses
+    assert set(reports[0].losses) == {"outside", "presence", "intent", "emotion", "consistency", "pairs", "tokens"}
