@@ -7,6 +7,7 @@ import importlib.util
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ BUNDLED = "bundled:e5-small-zh"
 _PACKED_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 _CACHE_VERSION = "2"
 _NOTES = "notes"  # the header's key of how a warm start was made
+_HEADS = "heads."  # begins the names of weights that are not the trunk's
 _COLD = "or set warm_start to null (and learning_rate to 5e-4)"
 
 
@@ -88,19 +90,25 @@ def load_base_encoder(name: str, *, cache: Path, layers: int | None = None, warm
     return BaseEncoder(trunk, tokenizer.backend_tokenizer, name, int(getattr(config, "type_vocab_size", 0) or 0))
 
 
-def save_warm_start(base: BaseEncoder, path: Path, *, notes: dict[str, Any]) -> None:
-    """Writes a fine-tuned trunk without its word embeddings, in half precision, for `load_base_encoder` to start from.
+def save_warm_start(
+    base: BaseEncoder, path: Path, *, heads: Mapping[str, torch.Tensor], labels: str, notes: dict[str, Any]
+) -> None:  # fmt: skip
+    """Writes a fine-tuned trunk without its word embeddings, in half precision, and its heads, for a training to start from.
 
     Args:
         base: The encoder with its trunk as it was fine-tuned; its word embeddings must have been frozen.
         path: A safetensors file.
+        heads: `head_weights` of the network that was trained.
+        labels: Fingerprint of the labels that the heads score.
         notes: What else to say in the file's header of how it was made.
     """
     words = base.trunk.get_input_embeddings().weight
     weights = {name: weight.half().contiguous() for name, weight in base.trunk.named_parameters() if weight is not words}
+    weights |= {_HEADS + name: weight.contiguous() for name, weight in heads.items()}
+    notes = {"base_encoder": base.name, "layers": _depth(base.trunk), "labels": labels, **notes}
     building = path.with_name(f".{path.name}.building")
     # One key: safetensors writes several in any order, and equal weights would make another file.
-    save_file(weights, building, metadata={_NOTES: json.dumps({"base_encoder": base.name, **notes}, sort_keys=True)})
+    save_file(weights, building, metadata={_NOTES: json.dumps(notes, sort_keys=True)})
     building.replace(path)
 
 
@@ -111,6 +119,26 @@ def warm_start_notes(path: Path) -> dict[str, Any]:
         ConfigError: It cannot be read, or is none.
     """
     return _read_warm_start(path)[0]
+
+
+def warm_heads(path: Path, base: BaseEncoder, *, labels: str) -> dict[str, torch.Tensor]:
+    """Returns the heads of a warm start by their names in the network.
+
+    Args:
+        path: What `save_warm_start` wrote.
+        base: The encoder that they are to be put upon.
+        labels: Fingerprint of the labels to score.
+
+    Returns:
+        Nothing if the file's heads score other labels, or were trained upon more layers.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no warm start.
+    """
+    notes, weights = _read_warm_start(path)
+    if (notes.get("labels"), notes.get("layers")) != (labels, _depth(base.trunk)):
+        return {}
+    return {name.removeprefix(_HEADS): weight for name, weight in weights.items() if name.startswith(_HEADS)}
 
 
 def _read_warm_start(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -143,6 +171,10 @@ def _start_warm(trunk: PreTrainedModel, name: str, path: Path) -> None:
                     f"warm_start {path} has {shape} for {key}, expected {tuple(weight.shape)}; lower trunk_layers to those of the file, {_COLD}"
                 )
             weight.copy_(weights[key])
+
+
+def _depth(trunk: PreTrainedModel) -> int:
+    return int(getattr(trunk.config, "num_hidden_layers", 0))
 
 
 def _keep_layers(trunk: PreTrainedModel, layers: int) -> None:

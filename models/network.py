@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from data.errors import ConfigError
 
 BERT_LIKE = ("bert", "roberta", "xlm-roberta")  # their layers may be run one by one, and they may be had without a pooler
+_SCORING = ("intent_weigher", "emotion_weigher", "intent", "presence", "emotion", "outside", "center", "spread")
 _NEVER = -1e4  # added to the score of a token that is not to be looked at
 
 
@@ -142,6 +143,10 @@ class CustomerServiceModel(nn.Module):
                 )
             for part in (below, *stack[:layers]):
                 part.requires_grad_(False)
+
+    def head_weights(self) -> dict[str, Tensor]:
+        """Returns what turns the trunk's states into scores of labels, by name; neither the projections of vectors nor the n-grams' part."""
+        return {name: weight for name, weight in self.state_dict().items() if name.split(".")[0] in _SCORING}
 
     def _has_layers(self) -> bool:
         # Others have an `encoder.layer` too, but project their embeddings first (ELECTRA), or hand more than states from layer to layer.

@@ -1,4 +1,4 @@
-"""adapt: fine-tunes the trunk at length, so that `train` may start from it (its `warm_start`) and be done in minutes."""
+"""adapt: fine-tunes the network at length, so that `train` may start from it (its `warm_start`) and be done in minutes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def run(config: AdaptConfig, folder: Path, workspace: Workspace, tracker: Run) -
     prepared = load_prepared(workspace.require("prepare"))
     trained = train_watched(prepared, settings, tracker)
     notes = {"rows": len(prepared.messages["train"]), "training": settings.training}
-    save_warm_start(trained.base, config.out, notes=notes)
+    heads, labels = trained.model.head_weights(), prepared.labels.fingerprint
+    save_warm_start(trained.base, config.out, heads=heads, labels=labels, notes=notes)
     (folder / "curves.json").write_text(json.dumps(trained.curves, indent=1), encoding="utf-8")
     tracker.artifacts(folder / "curves.json")
     return {"dev": trained.curves[-1] if trained.curves else {}}

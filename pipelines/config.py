@@ -73,11 +73,12 @@ class TrainConfig(_Config):
     base_encoder: str = "bundled:e5-small-zh"
     trunk_layers: int | None = Field(default=None, ge=1, description="Lowest layers of the encoder that are kept; null keeps all")
     warm_start: Path | None = Field(
-        default=None, description="Weights of `adapt` that take the place of the encoder's own; null: none"
+        default=None, description="What `adapt` left: its trunk takes the place of the encoder's own, its heads those of the same labels; null: none"
     )
     cache: Path = Path("artifacts/cache")
     input: InputConfig = InputConfig()
     training: dict[str, Any] = Field(default_factory=dict)
+    ngram_min_count: int = Field(default=2, ge=1, description="Rows that an n-gram of the wide part must occur in")
     early_stopping: bool = Field(default=True, description="Keep the epoch that is best on the dev split")
     threads: int = Field(default=2, ge=1)
 

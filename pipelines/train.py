@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sentence_transformers.util import mine_hard_negatives
 from sklearn.metrics import f1_score
 
 from data.types import FaqEntry, LabelSet
-from models.base_encoder import BaseEncoder, load_base_encoder
+from models.base_encoder import BaseEncoder, load_base_encoder, warm_heads
 from models.inputs import InputFormat, context_text, message_text
 from models.lexical import Lexicon
 from models.lexical_training import best_share, fit_weights, matrix
@@ -115,6 +115,8 @@ def train_model(
     base = load_base_encoder(config.base_encoder, cache=config.cache, layers=config.trunk_layers, warm_start=config.warm_start)
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
     model = build_network(base, labels, settings)
+    if config.warm_start is not None:
+        settings = start_heads(model, base, config.warm_start, labels, settings)
     rows = training_rows(prepared, input_format)
     entries = entry_questions(prepared.entries, base, labels, input_format)
     dev = prepared.messages["dev"]
@@ -138,7 +140,7 @@ def train_model(
         on_step=on_step,
         evaluate=evaluate if dev and config.early_stopping else None,
     )
-    lexicon, scores = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels)
+    lexicon, scores = fit_lexical(model, base, rows, entries, dev, dev_pairs, labels, min_count=config.ngram_min_count)
     if scores:
         curves.append({"epoch": settings.epochs, **scores})
         if on_epoch is not None:
@@ -158,9 +160,20 @@ def build_network(base: BaseEncoder, labels: LabelSet, settings: TrainingSetting
     )
 
 
+def start_heads(
+    model: CustomerServiceModel, base: BaseEncoder, warm_start: Path, labels: LabelSet, settings: TrainingSettings
+) -> TrainingSettings:  # fmt: skip
+    """Gives a network the heads of a warm start if they fit; returns the settings, without a probe where they do."""
+    heads = warm_heads(warm_start, base, labels=labels.fingerprint)
+    if not heads:
+        return settings
+    model.load_state_dict(heads, strict=False)
+    return replace(settings, probe_steps=0)
+
+
 def fit_lexical(
     model: CustomerServiceModel, base: BaseEncoder, rows: Sequence[TrainingRow], entries: Sequence[EntryQuestions],
-    dev: Sequence[Message], dev_pairs: Sequence[tuple[str, str]], labels: LabelSet,
+    dev: Sequence[Message], dev_pairs: Sequence[tuple[str, str]], labels: LabelSet, *, min_count: int,
 ) -> tuple[Lexicon, dict[str, float]]:  # fmt: skip
     """Fits the network's wide part on the training rows, and its share of each output on the dev split.
 
@@ -169,7 +182,7 @@ def fit_lexical(
     """
     pairs = [(row.message, row.context) for row in rows] + [(text, "") for entry in entries for text in entry.messages]
     carried = [row.intents for row in rows] + [(entry.intent,) for entry in entries for _ in entry.messages]
-    lexicon = Lexicon.fit(pairs)
+    lexicon = Lexicon.fit(pairs, min_count=min_count)
     intents = np.array([[label in own for label in range(len(labels.intents))] for own in carried])
     counts = np.array([row.weight for row in rows] + [1.0] * (len(pairs) - len(rows)))
     felt = [number for number, row in enumerate(rows) if row.emotion >= 0]

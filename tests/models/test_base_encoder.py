@@ -10,7 +10,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from data.errors import ConfigError
-from models.base_encoder import BaseEncoder, load_base_encoder, save_warm_start, warm_start_notes
+from models.base_encoder import BaseEncoder, load_base_encoder, save_warm_start, warm_heads, warm_start_notes
 from tests.tiny import tiny_tokenizer
 
 
@@ -50,6 +50,9 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
         load_base_encoder(str(tmp_path / "nowhere"), cache=tmp_path)
 
 
+HEADS = {"intent.bias": torch.tensor([0.1, 0.2]), "spread": torch.tensor([1e-4])}
+
+
 @pytest.fixture
 def tuned(folder: Path, tmp_path: Path) -> tuple[BaseEncoder, Path]:
     """The encoder after some training of all but its words, and the file that keeps it."""
@@ -62,8 +65,8 @@ def tuned(folder: Path, tmp_path: Path) -> tuple[BaseEncoder, Path]:
                 weight.add_(0.1 * torch.randn_like(weight))
     file = tmp_path / "deeper" / "tuned.safetensors"
     file.parent.mkdir()
-    save_warm_start(base, file, notes={"rows": 7})
-    assert warm_start_notes(file) == {"base_encoder": str(folder), "rows": 7}
+    save_warm_start(base, file, heads=HEADS, labels="of a shop", notes={"rows": 7})
+    assert warm_start_notes(file) == {"base_encoder": str(folder), "labels": "of a shop", "layers": 3, "rows": 7}
     return base, file
 
 
@@ -85,11 +88,11 @@ def test_a_warm_start_of_another_encoder_or_of_fewer_layers_is_refused(
     folder: Path, tmp_path: Path, tuned: tuple[BaseEncoder, Path]
 ) -> None:
     base, file = tuned
-    save_warm_start(BaseEncoder(base.trunk, base.tokenizer, "another", 2), tmp_path / "another.safetensors", notes={})
+    save_warm_start(BaseEncoder(base.trunk, base.tokenizer, "another", 2), tmp_path / "another.safetensors", heads={}, labels="", notes={})
     with pytest.raises(ConfigError, match=r"of the encoder 'another', expected"):
         load_base_encoder(str(folder), cache=tmp_path, warm_start=tmp_path / "another.safetensors")
     lower = load_base_encoder(str(folder), cache=tmp_path, layers=2)
-    save_warm_start(lower, file, notes={})
+    save_warm_start(lower, file, heads={}, labels="", notes={})
     with pytest.raises(ConfigError, match=r"has nothing for encoder\.layer\.2"):
         load_base_encoder(str(folder), cache=tmp_path, warm_start=file)
 
@@ -101,3 +104,14 @@ def test_a_warm_start_that_is_not_there_or_damaged_is_refused(folder: Path, tmp_
     damaged.write_bytes(b"no weights")
     with pytest.raises(ConfigError, match="pipelines adapt"):
         load_base_encoder(str(folder), cache=tmp_path, warm_start=damaged)
+
+
+def test_heads_are_kept_for_the_same_labels_upon_as_many_layers(
+    folder: Path, tmp_path: Path, tuned: tuple[BaseEncoder, Path]
+) -> None:
+    base, file = tuned
+    kept = warm_heads(file, base, labels="of a shop")
+    assert kept.keys() == HEADS.keys()
+    assert all(torch.equal(kept[name], weight) for name, weight in HEADS.items())
+    assert warm_heads(file, base, labels="of another") == {}
+    assert warm_heads(file, load_base_encoder(str(folder), cache=tmp_path, layers=2), labels="of a shop") == {}

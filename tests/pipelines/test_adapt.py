@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from data.errors import ConfigError
-from models.base_encoder import load_base_encoder, warm_start_notes
+from models.base_encoder import load_base_encoder, save_warm_start, warm_heads, warm_start_notes
 from pipelines.adapt import run
 from pipelines.config import CONFIGS, AdaptConfig, TrainConfig, load_config
 from pipelines.jobs import run_adapt, run_step
@@ -37,14 +38,23 @@ def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Pa
     )
     written = run_adapt(small_shop.workspace, config_path=_configuration(small_shop, tmp_path))
     assert written == tmp_path / "out.safetensors"
-    config = load_config(
-        TrainConfig, tmp_path / "train.yaml", ["training.epochs=0.01", "training.learning_rate=0", "training.frozen_layers=2"]
+    still = ["training.epochs=0.01", "training.learning_rate=0", "training.head_learning_rate=0", "training.frozen_layers=2"]
+    config = load_config(TrainConfig, tmp_path / "train.yaml", still)
+    prepared = load_prepared(small_shop.workspace.require("prepare"))
+    trained = train_model(prepared, config)
+    heads = warm_heads(written, trained.base, labels=prepared.labels.fingerprint)
+    assert {"intent.weight", "emotion.bias", "center"} < heads.keys()
+    assert all(torch.equal(weight, heads[name]) for name, weight in trained.model.head_weights().items()), (
+        "no probe has moved them"
     )
-    trained = train_model(load_prepared(small_shop.workspace.require("prepare")), config)
     public = load_base_encoder(str(small_shop.root / "encoder"), cache=tmp_path)
     tuned = dict(trained.base.trunk.named_parameters())
     same = [name for name, weight in public.trunk.named_parameters() if weight.equal(tuned[name])]
     assert same == ["embeddings.word_embeddings.weight"]
+    save_warm_start(trained.base, written, heads=heads, labels="of another shop", notes={})
+    other = train_model(prepared, config.model_copy(update={"ngram_min_count": 9}))
+    assert not torch.equal(other.model.head_weights()["intent.weight"], heads["intent.weight"]), "new heads are probed"
+    assert 0 < len(other.lexicon.numbers) < len(trained.lexicon.numbers)
 
 
 def test_a_long_training_of_word_embeddings_is_refused(tmp_path: Path) -> None:
