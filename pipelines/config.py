@@ -73,7 +73,8 @@ class TrainConfig(_Config):
     base_encoder: str = "bundled:e5-small-zh"
     trunk_layers: int | None = Field(default=None, ge=1, description="Lowest layers of the encoder that are kept; null keeps all")
     warm_start: Path | None = Field(
-        default=None, description="What `adapt` left: its trunk takes the place of the encoder's own, its heads those of the same labels; null: none"
+        default=None,
+        description="What `adapt` left: its trunk takes the place of the encoder's own, its heads those of the same labels; null: none",
     )
     cache: Path = Path("artifacts/cache")
     input: InputConfig = InputConfig()

@@ -88,7 +88,9 @@ def test_a_warm_start_of_another_encoder_or_of_fewer_layers_is_refused(
     folder: Path, tmp_path: Path, tuned: tuple[BaseEncoder, Path]
 ) -> None:
     base, file = tuned
-    save_warm_start(BaseEncoder(base.trunk, base.tokenizer, "another", 2), tmp_path / "another.safetensors", heads={}, labels="", notes={})
+    save_warm_start(
+        BaseEncoder(base.trunk, base.tokenizer, "another", 2), tmp_path / "another.safetensors", heads={}, labels="", notes={}
+    )
     with pytest.raises(ConfigError, match=r"of the encoder 'another', expected"):
         load_base_encoder(str(folder), cache=tmp_path, warm_start=tmp_path / "another.safetensors")
     lower = load_base_encoder(str(folder), cache=tmp_path, layers=2)

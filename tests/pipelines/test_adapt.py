@@ -44,9 +44,7 @@ def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Pa
     trained = train_model(prepared, config)
     heads = warm_heads(written, trained.base, labels=prepared.labels.fingerprint)
     assert {"intent.weight", "emotion.bias", "center"} < heads.keys()
-    assert all(torch.equal(weight, heads[name]) for name, weight in trained.model.head_weights().items()), (
-        "no probe has moved them"
-    )
+    assert all(torch.equal(weight, heads[name]) for name, weight in trained.model.head_weights().items()), "no probe has moved them"
     public = load_base_encoder(str(small_shop.root / "encoder"), cache=tmp_path)
     tuned = dict(trained.base.trunk.named_parameters())
     same = [name for name, weight in public.trunk.named_parameters() if weight.equal(tuned[name])]
