@@ -98,7 +98,7 @@ def save_warm_start(
     Args:
         base: The encoder with its trunk as it was fine-tuned; its word embeddings must have been frozen.
         path: A safetensors file.
-        heads: `head_weights` of the network that was trained.
+        heads: `head_weights` of the network that was trained; they keep float32.
         labels: Fingerprint of the labels that the heads score.
         notes: What else to say in the file's header of how it was made.
     """
@@ -130,7 +130,7 @@ def warm_heads(path: Path, base: BaseEncoder, *, labels: str) -> dict[str, torch
         labels: Fingerprint of the labels to score.
 
     Returns:
-        Nothing if the file's heads score other labels, or were trained upon more layers.
+        Nothing if the file has no heads, or heads for other labels or upon another number of layers.
 
     Raises:
         ConfigError: The file cannot be read, or is no warm start.

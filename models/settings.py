@@ -22,7 +22,8 @@ class TrainingSettings:
         warmup: Share of steps with a rising rate, in [0, 1].
         dropout: In front of the heads, in [0, 1).
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
-        consistency_weight: Weight of two readings of a row under different dropout agreeing; each step costs twice. 0 reads once.
+        consistency_weight: Weight of the loss that makes two readings of a row, under different dropout, agree on intent and on emotion (which
+            counts `emotion_weight` times); a step takes twice as long, and nothing is gained without dropout. 0 reads once.
         presence_weight: Weight of the presence loss.
         emotion_weight: Weight of the emotion loss.
         outside_weight: Weight of the loss of being out of scope.
@@ -31,7 +32,7 @@ class TrainingSettings:
         pair_temperature: Temperature of the contrastive loss.
         label_smoothing: Mass given to the other labels, in [0, 1).
         logit_adjustment: Strength of the prior correction for rare classes; 0 turns it off.
-        probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it.
+        probe_steps: Steps of the heads alone on frozen features before fine-tuning; 0 skips it, and so do heads that a warm start brings.
         frozen_embeddings: Whether the word embeddings stay as they are (faster, and they keep what they know).
         frozen_layers: How many of the lowest layers stay as they are; their output is computed once (memory: 1.5 kB a token).
         bfloat16: `always`, `never`, or `auto`: where this processor multiplies it much faster, tried at the start.

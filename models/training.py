@@ -272,6 +272,7 @@ def _losses(
     outputs = model.heads(summary)
     losses = objective(outputs, [texts.rows[index] for index in (*seen, *questions)])
     if settings.consistency_weight:
+        # Of all rows, labelled or not: what two readings of one text say should not depend on the dropout.
         apart = {name: disagreement(getattr(outputs, name)[: len(seen)]) for name in ("intent", "emotion")}
         losses["consistency"] = settings.consistency_weight * (apart["intent"] + settings.emotion_weight * apart["emotion"])
     if questions:

@@ -82,7 +82,9 @@ def audit_labels(
     _guard(lambda: run_audit(Workspace(workspace), config_path=config, overrides=overrides or (), force=force))
 
 
-@app.command("adapt", help="Fine-tune the trunk at length on what `prepare` left, as a file that `train` starts from (warm_start).")
+@app.command(
+    "adapt", help="Fine-tune trunk and heads at length on what `prepare` left, as a file that `train` starts from (warm_start)."
+)
 def adapt(config: ConfigOption = None, overrides: SetOption = None, workspace: WorkspaceOption = Path("artifacts")) -> None:
     """Stands beside the chain of jobs: the shipped file was made so, and it need only be made anew for other corpora."""
     _guard(lambda: console.print(f"  wrote {run_adapt(Workspace(workspace), config_path=config, overrides=overrides or ())}"))

@@ -74,7 +74,7 @@ class TrainConfig(_Config):
     trunk_layers: int | None = Field(default=None, ge=1, description="Lowest layers of the encoder that are kept; null keeps all")
     warm_start: Path | None = Field(
         default=None,
-        description="What `adapt` left: its trunk takes the place of the encoder's own, its heads those of the same labels; null: none",
+        description="What `adapt` left: a trunk in place of the encoder's own, and heads to start from where labels and number of layers are the same; null: none",
     )
     cache: Path = Path("artifacts/cache")
     input: InputConfig = InputConfig()
@@ -104,7 +104,7 @@ class TrainConfig(_Config):
 
 
 class AdaptConfig(_Config):
-    """Fine-tunes the trunk at length, for `train` to start from."""
+    """Fine-tunes trunk and heads at length, for `train` to start from."""
 
     base: Path = Field(default=CONFIGS / "train.yaml", description="Configuration of `train`: its encoder, layers and input")
     out: Path = Field(description="The file that `train` names as its warm_start")

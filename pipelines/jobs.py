@@ -57,7 +57,7 @@ def run_benchmark(workspace: Workspace, *, config_path: Path | None = None, over
 
 
 def run_adapt(workspace: Workspace, *, config_path: Path | None = None, overrides: Sequence[str] = ()) -> Path:
-    """Fine-tunes the trunk at length, beside the chain of steps, and returns the file that `train` may start from.
+    """Fine-tunes trunk and heads at length, beside the chain of steps, and returns the file that `train` may start from.
 
     Raises:
         KefuError: As the job says.

@@ -40,13 +40,14 @@ _MINED = 3  # confusable entries kept for each entry
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network with what it needs to read text, and its scores on the dev split after each epoch."""
+    """A trained network with what it needs to read text, its scores on the dev split after each epoch, and whether its heads started warm."""
 
     model: CustomerServiceModel
     base: BaseEncoder
     lexicon: Lexicon
     input_format: InputFormat
     curves: list[dict[str, float]]
+    warm_heads: bool = False
 
 
 def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -> dict[str, Any]:
@@ -73,6 +74,7 @@ def run(config: TrainConfig, folder: Path, workspace: Workspace, tracker: Run) -
         "label_fingerprint": labels.fingerprint,
         "rows": rows,
         "bfloat16": use_bfloat16(settings.bfloat16),
+        "warm_heads": trained.warm_heads,
         "dev": trained.curves[-1] if trained.curves else {},
     }
 
@@ -115,8 +117,8 @@ def train_model(
     base = load_base_encoder(config.base_encoder, cache=config.cache, layers=config.trunk_layers, warm_start=config.warm_start)
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
     model = build_network(base, labels, settings)
-    if config.warm_start is not None:
-        settings = start_heads(model, base, config.warm_start, labels, settings)
+    warm = config.warm_start is not None and start_heads(model, base, config.warm_start, labels)
+    settings = replace(settings, probe_steps=0) if warm else settings
     rows = training_rows(prepared, input_format)
     entries = entry_questions(prepared.entries, base, labels, input_format)
     dev = prepared.messages["dev"]
@@ -145,7 +147,7 @@ def train_model(
         curves.append({"epoch": settings.epochs, **scores})
         if on_epoch is not None:
             on_epoch(curves[-1])
-    return Trained(model, base, lexicon, input_format, curves)
+    return Trained(model, base, lexicon, input_format, curves, warm)
 
 
 def build_network(base: BaseEncoder, labels: LabelSet, settings: TrainingSettings) -> CustomerServiceModel:
@@ -160,15 +162,14 @@ def build_network(base: BaseEncoder, labels: LabelSet, settings: TrainingSetting
     )
 
 
-def start_heads(
-    model: CustomerServiceModel, base: BaseEncoder, warm_start: Path, labels: LabelSet, settings: TrainingSettings
-) -> TrainingSettings:  # fmt: skip
-    """Gives a network the heads of a warm start if they fit; returns the settings, without a probe where they do."""
+def start_heads(model: CustomerServiceModel, base: BaseEncoder, warm_start: Path, labels: LabelSet) -> bool:
+    """Gives a network the heads of a warm start if all are there and fit, and tells whether."""
     heads = warm_heads(warm_start, base, labels=labels.fingerprint)
-    if not heads:
-        return settings
+    # Some heads of the file beside others that nothing has trained would be worse than none.
+    if heads.keys() != model.head_weights().keys():
+        return False
     model.load_state_dict(heads, strict=False)
-    return replace(settings, probe_steps=0)
+    return True
 
 
 def fit_lexical(

@@ -143,7 +143,7 @@ def test_questions_come_in_pairs_with_their_neighbours() -> None:
 
 def test_the_disagreement_of_two_readings_is_the_mean_of_both_divergences() -> None:
     likely, unlikely, even = math.log(0.9), math.log(0.1), math.log(0.5)
-    first, second = [[likely, unlikely], [even, even]], [[even, even], [even, even]]
+    first, second = [[likely, unlikely], [unlikely, likely]], [[even, even], [unlikely, likely]]
     there = 0.9 * (likely - even) + 0.1 * (unlikely - even)
     back = 0.5 * (even - likely) + 0.5 * (even - unlikely)
     assert disagreement(torch.tensor(first + second)).item() == pytest.approx((there + back) / 2 / 2, abs=1e-6)
@@ -383,7 +383,13 @@ def test_two_readings_of_a_row_come_to_agree() -> None:
         outputs = model.heads(summary)
         return disagreement(outputs.emotion).item() + disagreement(outputs.intent).item(), reports
 
+    def without_dropout() -> list[float]:
+        reports = list[StepReport]()
+        fit(network(), TOKENIZER, doubtful, ENTRIES, replace(SETTINGS, consistency_weight=1.0), on_step=reports.append)
+        return [report.losses["consistency"] for report in reports]
+
     (alone, without), (agreed, reports) = run(0.0), run(5.0)
+    assert max(without_dropout()) < 1e-6, "a row is compared with itself"
     assert agreed < 0.5 * alone
     assert "consistency" not in without[0].losses
     assert set(reports[0].losses) == {"outside", "presence", "intent", "emotion", "consistency", "pairs", "tokens"}

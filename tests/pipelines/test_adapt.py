@@ -1,4 +1,4 @@
-"""The long training leaves a trunk that `train` starts from, and starts from the public encoder itself."""
+"""The long training leaves a trunk and heads that `train` starts from, and starts from the public encoder itself."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import yaml
 
 from data.errors import ConfigError
 from models.base_encoder import load_base_encoder, save_warm_start, warm_heads, warm_start_notes
+from models.domain import load_domain
 from pipelines.adapt import run
 from pipelines.config import CONFIGS, AdaptConfig, TrainConfig, load_config
 from pipelines.jobs import run_adapt, run_step
 from pipelines.prepared import load_prepared
 from pipelines.tracking import Run
-from pipelines.train import train_model
+from pipelines.train import start_heads, train_model
 from tests.pipelines.conftest import SmallShop
 
 
@@ -51,7 +52,12 @@ def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Pa
     assert same == ["embeddings.word_embeddings.weight"]
     save_warm_start(trained.base, written, heads=heads, labels="of another shop", notes={})
     other = train_model(prepared, config.model_copy(update={"ngram_min_count": 9}))
-    assert not torch.equal(other.model.head_weights()["intent.weight"], heads["intent.weight"]), "new heads are probed"
+    assert (trained.warm_heads, other.warm_heads) == (True, False)
+    assert other.model.center.any(), "new heads are probed, which takes the measure of the features"
+    assert not torch.equal(other.model.center, heads["center"])
+    save_warm_start(trained.base, written, heads={"center": heads["center"]}, labels=prepared.labels.fingerprint, notes={})
+    assert not start_heads(other.model, trained.base, written, prepared.labels), "some heads are none"
+    assert not torch.equal(other.model.center, heads["center"])
     assert 0 < len(other.lexicon.numbers) < len(trained.lexicon.numbers)
 
 
@@ -69,7 +75,9 @@ def test_the_shipped_warm_start_is_of_the_encoder_and_layers_that_train_asks_for
     assert adapt.training.items() <= warm_start_notes(config.warm_start)["training"].items(), (
         "run `adapt` again and commit its file"
     )
-    load_base_encoder(config.base_encoder, cache=tmp_path, layers=config.trunk_layers, warm_start=config.warm_start)
+    base = load_base_encoder(config.base_encoder, cache=tmp_path, layers=config.trunk_layers, warm_start=config.warm_start)
+    labels = load_domain(CONFIGS / "domain").labels
+    assert {"intent.weight", "spread"} < warm_heads(config.warm_start, base, labels=labels.fingerprint).keys()
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_training(small_shop: SmallShop, tmp_path: Path) -> None:
