@@ -81,6 +81,7 @@ class PolicyRules:
     opening_hours: dict[str, str]
     silent_after_handoff: bool
     give_up: tuple[str, ...] = ()
+    human_share: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,8 @@ def _check(pack: DomainPack, folder: Path) -> None:
         tier for _, tier in earned
     ]
     problems += [] if rises else [f"tier_by_orders is {earned}, expected rising numbers for rising ones of {TIERS}"]
+    share = pack.policy.human_share
+    problems += [] if 0 <= share <= 1 else [f"human_share is {share}, expected a number in [0, 1]"]
     problems += [f"scripts soothe {code!r}, which is not in emotions.yaml" for code in sorted(set(pack.scripts) - set(codes))]
     problems += _unfit_replies(pack.replies) + _unfit_hours(pack.policy.opening_hours)
     if problems:

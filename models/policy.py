@@ -172,8 +172,16 @@ class Case:
         """The customer asks for a person. 你们招人吗 is about people too, but no customer asks for one."""
         human, first = self.pack.policy.human_intent, self.analysis.intent
         # A first place nobody is sure of is a message that was not understood, and no request.
-        wanted = first.confidence >= self.thresholds.intent if first.name == human else human in self.analysis.intents
+        if first.name == human:
+            wanted = first.confidence >= self.thresholds.intent
+        else:
+            wanted = human in self.analysis.intents and self.human_share() >= self.pack.policy.human_share
         return self._hand_off("user_request") if wanted and not is_out_of_scope(self.analysis, self.thresholds) else None
+
+    def human_share(self) -> float:
+        """Returns the probability in the ranking that a person is asked for, in [0, 1]."""
+        human = self.pack.policy.human_intent
+        return next((intent.confidence for intent in self.analysis.ranking if intent.name == human), 0.0)
 
     def policy(self) -> Decision | None:
         """The shop wants a person for one of the intents."""

@@ -45,6 +45,7 @@ def _user_request(case: Case) -> dict[str, Fact]:
     wanted = (case.analysis.intent.name, *case.analysis.intents)
     return {
         "intents": tuple(dict.fromkeys(wanted)), "human_intent": case.pack.policy.human_intent,
+        "human": case.human_share(), "human_share": case.pack.policy.human_share,
         "out_of_scope": case.analysis.out_of_scope, "out_of_scope_threshold": case.thresholds.out_of_scope,
     }  # fmt: skip
 

@@ -107,7 +107,8 @@ const DRAWERS = {
   },
   fact: {
     handed_off: ["已转人工", "handed off"], kind: ["类型", "kind"], intents: ["意图", "intents"], intent: ["主意图", "intent"],
-    human_intent: ["人工意图", "intent for a person"], handoff_intents: ["须转人工的意图", "intents for a person"],
+    human_intent: ["人工意图", "intent for a person"], human: ["人工概率", "probability"],
+    human_share: ["次要意图下限", "least as a second want"], handoff_intents: ["须转人工的意图", "intents for a person"],
     angry: ["愤怒", "anger"], anger_handoff: ["转人工阈值", "handoff threshold"], out_of_scope: ["超范围概率", "out of scope"],
     out_of_scope_threshold: ["阈值", "threshold"], open_clarification: ["进行中的追问", "open question"],
     give_up_word: ["放弃的说法", "words of giving up"], asked: ["在问", "asked for"], filled: ["已填", "filled"],

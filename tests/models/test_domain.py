@@ -137,6 +137,7 @@ def test_a_file_that_is_no_pack_is_refused(folder: Path, name: str, content: byt
         ("priority.yaml", "order_risk: 0.30", "order_danger: 0.30", "order_danger"),
         ("policy.yaml", "handoff_intents: []", "handoff_intents: [service.angry]", "service.angry"),
         ("policy.yaml", "human_intent: service.human", "human_intent: service.nobody", "service.nobody"),
+        ("policy.yaml", "human_share: 0.25", "human_share: 25", "human_share is 25"),
         ("policy.yaml", "suggestions: 3 ", "sugestions: 3 ", "sugestions"),
         ("policy.yaml", 'from: "09:00"', 'from: "9 Uhr"', "opening_hours"),
         ("policy.yaml", "Asia/Shanghai", "Asia/Schanghai", "Asia/Schanghai"),

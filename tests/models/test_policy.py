@@ -78,6 +78,18 @@ def test_a_person_is_asked_for_whatever_else_is_wanted(intents: tuple[str, ...],
     assert outcome(analysis("人工", intents=intents, first=first), knowledge) == ("handoff", "user_request")
 
 
+def test_a_second_want_that_is_hardly_a_request_is_none(knowledge: Knowledge) -> None:
+    found = analysis("蓝色", intents=("aftersale.exchange", "service.human"))
+
+    def with_share(share: float) -> Analysis:
+        return replace(found, ranking=(found.ranking[0], replace(found.ranking[1], confidence=share)))
+
+    limit = knowledge.pack.policy.human_share
+    assert outcome(with_share(limit), knowledge) == ("handoff", "user_request")
+    assert outcome(with_share(limit - 0.01), knowledge)[1] != "user_request"
+    assert outcome(with_share(limit - 0.01), with_policy(knowledge, human_share=0.0)) == ("handoff", "user_request")
+
+
 def test_policy_goes_before_anger_slots_misses_and_answers(knowledge: Knowledge) -> None:
     strict = with_policy(knowledge, handoff_intents=("service.complaint",))
     found = analysis("联想,我要投诉", intents=("logistics.tracking", "service.complaint"), scores=FURIOUS, hits=[ANSWER])
