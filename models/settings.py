@@ -24,6 +24,8 @@ class TrainingSettings:
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
         consistency_weight: Weight of the loss that makes two readings of a row, under different dropout, agree on intent and on emotion (which
             counts `emotion_weight` times); a step takes twice as long, and nothing is gained without dropout. 0 reads once.
+        start_share: Share of the intent's target that is what the network said of the row at the start, in [0, 1): a well-trained start
+            is kept from growing too sure of labels that it reads once more; a fresh one has nothing to say.
         presence_weight: Weight of the presence loss.
         emotion_weight: Weight of the emotion loss.
         outside_weight: Weight of the loss of being out of scope.
@@ -51,6 +53,7 @@ class TrainingSettings:
     dropout: float = 0.1
     trunk_dropout: float = 0.0
     consistency_weight: float = 0.0
+    start_share: float = 0.0
     presence_weight: float = 0.2
     emotion_weight: float = 1.0
     outside_weight: float = 1.0

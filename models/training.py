@@ -107,6 +107,8 @@ def fit(
     _start_tokens(model, texts, generator)
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
+    if settings.start_share:
+        texts.keep_what_is_said()
     steps = round(settings.epochs * -(-len(rows) // settings.batch_size))
     optimizer, scheduler = _optimizer(model, settings, steps)
     entry_batches = _entry_batches(entries, len(rows), settings, generator)
@@ -270,7 +272,7 @@ def _losses(
         asked = texts.pool(questions)
         summary = torch.cat([summary, asked.summary])
     outputs = model.heads(summary)
-    losses = objective(outputs, [texts.rows[index] for index in (*seen, *questions)])
+    losses = objective(outputs, [texts.rows[index] for index in (*seen, *questions)], texts.said([*seen, *questions]))
     if settings.consistency_weight:
         # Of all rows, labelled or not: what two readings of one text say should not depend on the dropout.
         apart = {name: disagreement(getattr(outputs, name)[: len(seen)]) for name in ("intent", "emotion")}
@@ -299,6 +301,7 @@ class _Texts:
         self._frozen_layers = settings.frozen_layers
         self._autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=use_bfloat16(settings.bfloat16))
         self._states = self._freeze() if self._frozen_layers else []
+        self._said: Tensor | None = None
 
     def mask(self, indices: Sequence[int]) -> Tensor:
         """Returns 1 where some texts have a token. Shape: (n, length), int64."""
@@ -317,6 +320,18 @@ class _Texts:
         """Returns batches of indices, shortest texts first."""
         order = sorted(range(len(self.encoded)), key=lambda index: self.lengths[index])
         return [order[start : start + size] for start in range(0, len(order), size)]
+
+    @torch.no_grad()
+    def keep_what_is_said(self) -> None:
+        """Notes what the network says now of the intent of every text."""
+        self._model.eval()
+        self._said = torch.empty(len(self.rows), self._model.intent.out_features)
+        for indices in self.by_length():
+            self._said[indices] = self._model.heads(self.pool(indices).summary).intent.softmax(1)
+
+    def said(self, indices: Sequence[int]) -> Tensor | None:
+        """Returns the probabilities noted of each intent; None if nothing was noted. Shape: (n, intents), float32."""
+        return None if self._said is None else self._said[indices]
 
     @torch.no_grad()
     def _freeze(self) -> list[Tensor]:
@@ -341,10 +356,13 @@ class _Objective:
         self.intents = intents
         self.settings = settings
 
-    def __call__(self, outputs: Outputs, rows: Sequence[TrainingRow]) -> dict[str, Tensor]:
+    def __call__(self, outputs: Outputs, rows: Sequence[TrainingRow], said: Tensor | None = None) -> dict[str, Tensor]:
         ranking, presence = self._targets(rows)
         weights = torch.tensor([row.weight for row in rows])
         emotions = self._emotions(rows, outputs.emotion.shape[1])
+        if said is not None:
+            # Source: Li and Hoiem 2016, Learning without Forgetting; Furlanello et al. 2018, Born-Again Neural Networks.
+            ranking = torch.lerp(ranking, said, self.settings.start_share)
         beyond = torch.tensor([float(not row.intents) for row in rows])
         in_scope = weights * (1 - beyond)
         felt = weights * emotions.sum(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -502,9 +503,22 @@ def _slice_rows(case: Case) -> dict[str, list[int]]:
     tags = sorted({tag for row in case.messages for tag in row.tags})
     slices = {tag: [number for number, row in enumerate(case.messages) if tag in row.tags] for tag in tags}
     slices |= {name: [number for number, row in enumerate(case.messages) if holds(row)] for name, holds in _SLICES.items()}
+    slices |= {name: [number for number, row in enumerate(case.messages) if _origin(row) == name] for name in _origins(case)}
     slices["first turn"] = [number for number, row in enumerate(case.messages) if not row.history]
     slices["later turn"] = [number for number, row in enumerate(case.messages) if row.history]
     return {name: rows for name, rows in slices.items() if rows}
+
+
+def _origins(case: Case) -> list[str]:
+    """Where the test dialogues come from, if from several places that are large enough: one may be much harder than another."""
+    counts = Counter(_origin(row) for row in case.prepared.messages["test"] if _CHALLENGE not in row.tags)
+    large = sorted(name for name, count in counts.items() if count >= _SLICE)
+    return large if len(large) > 1 else []
+
+
+def _origin(row: Message) -> str:
+    """What the dialogue's id says before its number: `march` of march-0017."""
+    return row.row_id.rpartition("/")[0].rpartition("-")[0]
 
 
 def _slices(case: Case, truth: NDArray[np.int64], predicted: NDArray[np.int64], other: NDArray[np.int64]) -> list[dict[str, Any]]:

@@ -118,7 +118,8 @@ def train_model(
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
     model = build_network(base, labels, settings)
     warm = config.warm_start is not None and start_heads(model, base, config.warm_start, labels)
-    settings = replace(settings, probe_steps=0) if warm else settings
+    # Fresh heads know nothing yet that would be worth keeping to.
+    settings = replace(settings, probe_steps=0) if warm else replace(settings, start_share=0.0)
     rows = training_rows(prepared, input_format)
     entries = entry_questions(prepared.entries, base, labels, input_format)
     dev = prepared.messages["dev"]

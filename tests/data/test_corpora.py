@@ -26,6 +26,7 @@ CORPUS = Path("data/ecommerce")
 FIXED_SHA256 = {
     "heldout_test.jsonl": "6dbdb20ac9e318a84c9103a4bc5a30655bd32c22ab11adb112433258b9b26f5d",
     "heldout_test_2.jsonl": "3ffe34ca6c3bdcceadbe5ed7a5a1836450cff8646df7654b153a4f217729291b",
+    "heldout_test_3.jsonl": "996dba65e2739ef3f8bea76cb7df3adbadc0990ced2415440abb7568c6f861f2",
     "heldout_challenge.jsonl": "63f687169e9c383e79f97b5ca66be2aa60bd2a947c9da7ca94d4b30dac48c2c6",
 }
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from data.errors import ConfigError
+from data.types import Speaker, Utterance
 from models.domain import FILES, TIERS, URGENCIES, DomainPack, load_domain
+from models.inputs import context_text
+from pipelines.config import CONFIGS, TrainConfig, load_config
 from tests.tiny import DOMAIN
 
 
@@ -25,6 +28,15 @@ def spoil(folder: Path, name: str, old: str, new: str) -> None:
     text = (folder / name).read_text(encoding="utf-8")
     assert old in text
     (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_model_reads_no_offer_of_a_person_before_the_next_message(pack: DomainPack) -> None:
+    """It would take any fragment after it for a call: of a reply before a message only the end is read."""
+    read = load_config(TrainConfig, CONFIGS / "train.yaml").input.build()
+    offers = {name: reply for name, reply in pack.replies.items() if "“人工”" in reply}
+    assert {"fallback", "fallback_about", "out_of_scope", "image"} <= offers.keys()
+    for name, reply in offers.items():
+        assert "人工" not in context_text("黑的", [Utterance(Speaker.AGENT, reply)], read), name
 
 
 def test_the_shipped_pack_has_the_labels_of_the_domain_description(pack: DomainPack) -> None:

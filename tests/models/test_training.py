@@ -371,6 +371,28 @@ def test_the_last_epoch_may_be_a_part_and_questions_join_one_step_in_so_many() -
     assert ["pairs" in report.losses for report in reports] == [place % 3 == 0 for place in range(len(reports))]
 
 
+def test_a_share_of_the_target_is_what_was_said_at_the_start() -> None:
+    row, said = [TrainingRow("", "", (1,), 0)], torch.tensor([[0.1, 0.2, 0.7]])
+    outputs = Outputs(torch.zeros(1, 4), torch.tensor([[2.0, 1.0, 0.0]]), torch.zeros(1, 3), torch.zeros(1, 2), torch.zeros(1))
+    losses = _Objective(row, 3, replace(SETTINGS, start_share=0.25))(outputs, row, said)
+    target = (0.25 * 0.1, 0.75 + 0.25 * 0.2, 0.25 * 0.7)
+    assert losses["intent"].item() == pytest.approx(-sum(map(math.prod, zip(target, RANKED, strict=True))), abs=1e-5)
+
+
+def test_a_network_keeps_to_what_it_said_at_the_start() -> None:
+    def moved(share: float) -> float:
+        """How far the intents of the rows went from those at the start, under labels that contradict them."""
+        model = network(dropout=0.0)
+        fit(model, TOKENIZER, ROWS, ENTRIES, replace(SETTINGS, epochs=20))
+        pairs = [(row.message, row.context) for row in ROWS]
+        before = torch.from_numpy(predict(model, TOKENIZER, pairs)[1]).softmax(1)
+        others = [replace(row, intents=(1 - row.intents[0],)) for row in ROWS]
+        fit(model, TOKENIZER, others, (), replace(SETTINGS, epochs=20, start_share=share))
+        return float((torch.from_numpy(predict(model, TOKENIZER, pairs)[1]).softmax(1) - before).abs().max())
+
+    assert moved(0.8) < 0.5 * moved(0.0)
+
+
 def test_two_readings_of_a_row_come_to_agree() -> None:
     # Labels that leave room for doubt: where a network is certain, dropout moves nothing.
     doubtful = [replace(row, intents=(row.intents[0], 2), emotion_votes=(0, 1, row.emotion)) for row in ROWS]

@@ -23,7 +23,7 @@ from tests.pipelines.conftest import SmallShop
 def _configuration(shop: SmallShop, folder: Path) -> Path:
     """adapt.yaml of the small shop, whose train.yaml names a warm start that is not there yet."""
     base = {"base_encoder": str(shop.root / "encoder"), "warm_start": str(folder / "out.safetensors"), "early_stopping": False}
-    settings = {"epochs": 1, "frozen_layers": 1, "probe_steps": 5, "learning_rate": 0.01}
+    settings = {"epochs": 1, "frozen_layers": 1, "probe_steps": 5, "learning_rate": 0.01, "start_share": 0.5}
     (folder / "train.yaml").write_text(yaml.safe_dump(base | {"training": settings}))
     own = {"base": str(folder / "train.yaml"), "out": str(folder / "out.safetensors"), "training": {"frozen_layers": 0}}
     (folder / "adapt.yaml").write_text(yaml.safe_dump(own))
@@ -53,6 +53,9 @@ def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Pa
     save_warm_start(trained.base, written, heads=heads, labels="of another shop", notes={})
     other = train_model(prepared, config.model_copy(update={"ngram_min_count": 9}))
     assert (trained.warm_heads, other.warm_heads) == (True, False)
+    alone = train_model(prepared, config.model_copy(update={"ngram_min_count": 9, "training": config.training | {"start_share": 0.0}}))
+    fresh = alone.model.head_weights()
+    assert all(torch.equal(weight, fresh[name]) for name, weight in other.model.head_weights().items()), "new heads keep to nothing"
     assert other.model.center.any(), "new heads are probed, which takes the measure of the features"
     assert not torch.equal(other.model.center, heads["center"])
     save_warm_start(trained.base, written, heads={"center": heads["center"]}, labels=prepared.labels.fingerprint, notes={})

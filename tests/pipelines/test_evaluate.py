@@ -19,7 +19,7 @@ from models.encoder import Encoded
 from models.rejection import FEATURES as SIGNS
 from pipelines.calibrate import is_right, rejection_signs
 from pipelines.config import BundleConfig, PrepareConfig, PromoteConfig
-from pipelines.evaluate import Case, Outside, _ask_all, _covered_answerable, _loudest, _mrr, _with_emotion, measure_out_of_scope
+from pipelines.evaluate import Case, Outside, _ask_all, _covered_answerable, _loudest, _mrr, _slice_rows, _with_emotion, measure_out_of_scope
 from pipelines.jobs import _inputs, _labels
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared
 from pipelines.promote import _regressions
@@ -44,6 +44,18 @@ def test_rows_without_an_emotion_are_left_out_of_its_measures() -> None:
     case, kept = _with_emotion(_case(("one", "", ()), ("two", "neutral", ())), analyses)
     assert [row.row_id for row in case.messages] == ["two"]
     assert kept == ["second"]
+
+
+def test_dialogues_of_several_origins_are_slices_of_their_own() -> None:
+    def rows(origin: str, count: int, tags: tuple[str, ...] = ()) -> list[tuple[str, str, tuple[str, ...]]]:
+        return [(f"{origin}-{number:03d}/0", "neutral", tags) for number in range(count)]
+
+    slices = _slice_rows(_case(*rows("logs-march", 40), *rows("logs-april", 41), *rows("few", 39), *rows("hard", 50, ("challenge",))))
+    assert {name: len(found) for name, found in slices.items() if name.startswith(("logs", "few", "hard"))} == {
+        "logs-march": 40, "logs-april": 41,
+    }  # fmt: skip
+    assert slices["logs-april"] == list(range(40, 81))
+    assert "logs-march" not in _slice_rows(_case(*rows("logs-march", 60), *rows("few", 39))), "one origin is no slice"
 
 
 def test_the_point_of_few_alarms_lets_just_that_share_of_the_calm_through() -> None:
