@@ -283,7 +283,7 @@ def alarm_curve(confidence: Floats, positive: NDArray[np.bool_], *, points: int 
 
 
 def threshold_for_recall(
-    confidence: Floats, positive: NDArray[np.bool_], target: float, *, most_false_alarms: float = 1.0
+    confidence: Floats, positive: NDArray[np.bool_], target: float, *, most_false_alarms: float = 1.0, z: float = 0.0
 ) -> tuple[float, dict[str, float]]:
     """Returns the highest threshold that still finds the target share of the positives, and what it reaches.
 
@@ -293,6 +293,7 @@ def threshold_for_recall(
         target: Share of the positives, in [0, 1].
         most_false_alarms: Share of the others, in [0, 1], that may raise it; where more would, the threshold is the lowest one
             that keeps to it, and finds less than the target.
+        z: 0 compares the share of false alarms itself, 1.64 the upper end of its Wilson interval, which the truth exceeds in one case of twenty.
     """
     values = np.asarray(confidence, np.float64)
     found, others = np.sort(values[positive]), np.sort(values[~positive])[::-1]
@@ -301,6 +302,8 @@ def threshold_for_recall(
     missed = math.floor((1 - target) * len(found) + 1e-9)
     threshold = float(found[missed]) - 1e-6
     allowed = math.floor(most_false_alarms * len(others) + 1e-9)
+    while z and allowed > 0 and wilson_interval(allowed, len(others), z=z)[1] > most_false_alarms:
+        allowed -= 1
     if allowed < len(others):
         threshold = max(threshold, float(others[allowed]) + 1e-6)
     accepted = values >= threshold

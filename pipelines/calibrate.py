@@ -160,7 +160,7 @@ def _emotion_thresholds(
     angry, anxious = probability[:, names.index("angry")], probability[:, names.index("anxious")]
     is_angry, is_anxious = emotions == names.index("angry"), emotions == names.index("anxious")
     alert, provenance["anger_alert"] = threshold_for_recall(
-        angry, is_angry, config.anger_recall, most_false_alarms=config.anger_false_alarms
+        angry, is_angry, config.anger_recall, most_false_alarms=config.anger_false_alarms, z=config.false_alarms_z
     )
     handoff, provenance["anger_handoff"] = threshold_for_precision(angry, is_angry, config.anger_handoff_precision)
     anxiety, provenance["anxiety_alert"] = threshold_for_recall(anxious, is_anxious, config.anxiety_recall)

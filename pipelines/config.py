@@ -147,6 +147,9 @@ class CalibrateConfig(_Config):
     anger_false_alarms: float = Field(
         default=0.05, ge=0, le=1, description="Share of the other turns that may raise it; it goes before the recall"
     )
+    false_alarms_z: float = Field(
+        default=0.0, ge=0, le=3, description="It is kept to by the upper Wilson bound at so many standard errors"
+    )
     anger_handoff_precision: float = Field(default=0.8, ge=0, le=1)
     anxiety_recall: float = Field(default=0.8, ge=0, le=1)
     in_scope_kept: float = Field(default=0.95, ge=0, le=1)

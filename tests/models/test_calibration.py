@@ -263,6 +263,20 @@ def test_recall_and_false_alarms_reckoned_by_hand() -> None:
     assert threshold_for_recall(np.array([0.6]), np.array([True]), 0.9)[1]["false_alarms"] == 0
 
 
+def test_false_alarms_are_kept_to_by_the_upper_end_of_their_interval() -> None:
+    confidence = np.concatenate([np.linspace(0, 1, 1000), np.full(10, 0.01)])
+    positive = np.arange(1010) >= 1000
+    plain, facts = threshold_for_recall(confidence, positive, 1.0, most_false_alarms=0.05)
+    assert (plain, facts["false_alarms"]) == (pytest.approx(0.95, abs=1e-3), 0.05)
+    strict, facts = threshold_for_recall(confidence, positive, 1.0, most_false_alarms=0.05, z=1.64)
+    alarms = round(1000 * facts["false_alarms"])
+    assert strict > plain
+    assert wilson_interval(alarms, 1000, z=1.64)[1] <= 0.05 < wilson_interval(alarms + 1, 1000, z=1.64)[1]
+    assert threshold_for_recall(confidence, positive, 1.0, z=1.64)[1]["recall"] == 1, "all may be false"
+    few = np.array([False, False, True])
+    assert threshold_for_recall(np.array([0.2, 0.4, 0.3]), few, 1.0, most_false_alarms=0.5, z=3)[1]["false_alarms"] == 0
+
+
 @light
 @given(rows, st.sampled_from([0.5, 0.9, 1.0]), st.sampled_from([0.0, 0.05, 0.2, 1.0]))
 def test_false_alarms_go_before_recall(found: list[tuple[float, bool]], target: float, most: float) -> None:

@@ -19,7 +19,17 @@ from models.encoder import Encoded
 from models.rejection import FEATURES as SIGNS
 from pipelines.calibrate import is_right, rejection_signs
 from pipelines.config import BundleConfig, PrepareConfig, PromoteConfig
-from pipelines.evaluate import Case, Outside, _ask_all, _covered_answerable, _loudest, _mrr, _slice_rows, _with_emotion, measure_out_of_scope
+from pipelines.evaluate import (
+    Case,
+    Outside,
+    _ask_all,
+    _covered_answerable,
+    _loudest,
+    _mrr,
+    _slice_rows,
+    _with_emotion,
+    measure_out_of_scope,
+)
 from pipelines.jobs import _inputs, _labels
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared
 from pipelines.promote import _regressions
@@ -50,7 +60,9 @@ def test_dialogues_of_several_origins_are_slices_of_their_own() -> None:
     def rows(origin: str, count: int, tags: tuple[str, ...] = ()) -> list[tuple[str, str, tuple[str, ...]]]:
         return [(f"{origin}-{number:03d}/0", "neutral", tags) for number in range(count)]
 
-    slices = _slice_rows(_case(*rows("logs-march", 40), *rows("logs-april", 41), *rows("few", 39), *rows("hard", 50, ("challenge",))))
+    slices = _slice_rows(
+        _case(*rows("logs-march", 40), *rows("logs-april", 41), *rows("few", 39), *rows("hard", 50, ("challenge",)))
+    )
     assert {name: len(found) for name, found in slices.items() if name.startswith(("logs", "few", "hard"))} == {
         "logs-march": 40, "logs-april": 41,
     }  # fmt: skip
