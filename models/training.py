@@ -108,7 +108,7 @@ def fit(
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
     if settings.start_share:
-        texts.keep_what_is_said()
+        texts.keep_what_is_said(len(rows))
     steps = round(settings.epochs * -(-len(rows) // settings.batch_size))
     optimizer, scheduler = _optimizer(model, settings, steps)
     entry_batches = _entry_batches(entries, len(rows), settings, generator)
@@ -272,7 +272,7 @@ def _losses(
         asked = texts.pool(questions)
         summary = torch.cat([summary, asked.summary])
     outputs = model.heads(summary)
-    losses = objective(outputs, [texts.rows[index] for index in (*seen, *questions)], texts.said([*seen, *questions]))
+    losses = objective(outputs, [texts.rows[index] for index in (*seen, *questions)], texts.said(seen))
     if settings.consistency_weight:
         # Of all rows, labelled or not: what two readings of one text say should not depend on the dropout.
         apart = {name: disagreement(getattr(outputs, name)[: len(seen)]) for name in ("intent", "emotion")}
@@ -322,12 +322,14 @@ class _Texts:
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     @torch.no_grad()
-    def keep_what_is_said(self) -> None:
-        """Notes what the network says now of the intent of every text."""
+    def keep_what_is_said(self, count: int) -> None:
+        """Notes what the network says now of the intents of the first texts."""
         self._model.eval()
-        self._said = torch.empty(len(self.rows), self._model.intent.out_features)
+        self._said = torch.empty(count, self._model.intent.out_features)
         for indices in self.by_length():
-            self._said[indices] = self._model.heads(self.pool(indices).summary).intent.softmax(1)
+            own = [index for index in indices if index < count]
+            if own:
+                self._said[own] = self._model.heads(self.pool(own).summary).intent.softmax(1)
 
     def said(self, indices: Sequence[int]) -> Tensor | None:
         """Returns the probabilities noted of each intent; None if nothing was noted. Shape: (n, intents), float32."""
@@ -362,7 +364,7 @@ class _Objective:
         emotions = self._emotions(rows, outputs.emotion.shape[1])
         if said is not None:
             # Source: Li and Hoiem 2016, Learning without Forgetting; Furlanello et al. 2018, Born-Again Neural Networks.
-            ranking = torch.lerp(ranking, said, self.settings.start_share)
+            ranking[: len(said)] = torch.lerp(ranking[: len(said)], said, self.settings.start_share)
         beyond = torch.tensor([float(not row.intents) for row in rows])
         in_scope = weights * (1 - beyond)
         felt = weights * emotions.sum(1)

@@ -372,11 +372,12 @@ def test_the_last_epoch_may_be_a_part_and_questions_join_one_step_in_so_many() -
 
 
 def test_a_share_of_the_target_is_what_was_said_at_the_start() -> None:
-    row, said = [TrainingRow("", "", (1,), 0)], torch.tensor([[0.1, 0.2, 0.7]])
-    outputs = Outputs(torch.zeros(1, 4), torch.tensor([[2.0, 1.0, 0.0]]), torch.zeros(1, 3), torch.zeros(1, 2), torch.zeros(1))
-    losses = _Objective(row, 3, replace(SETTINGS, start_share=0.25))(outputs, row, said)
+    rows, said = [TrainingRow("", "", (1,), 0)] * 2, torch.tensor([[0.1, 0.2, 0.7]])
+    outputs = Outputs(torch.zeros(2, 4), torch.tensor([[2.0, 1.0, 0.0]] * 2), torch.zeros(2, 3), torch.zeros(2, 2), torch.zeros(2))
+    losses = _Objective(rows, 3, replace(SETTINGS, start_share=0.25))(outputs, rows, said)
     target = (0.25 * 0.1, 0.75 + 0.25 * 0.2, 0.25 * 0.7)
-    assert losses["intent"].item() == pytest.approx(-sum(map(math.prod, zip(target, RANKED, strict=True))), abs=1e-5)
+    shared, alone = -sum(map(math.prod, zip(target, RANKED, strict=True))), -RANKED[1]  # the second is a question: its label alone
+    assert losses["intent"].item() == pytest.approx((shared + alone) / 2, abs=1e-5)
 
 
 def test_a_network_keeps_to_what_it_said_at_the_start() -> None:
