@@ -293,7 +293,7 @@ def threshold_for_recall(
         target: Share of the positives, in [0, 1].
         most_false_alarms: Share of the others, in [0, 1], that may raise it; where more would, the threshold is the lowest one
             that keeps to it, and finds less than the target.
-        z: 0 compares the share of false alarms itself, 1.64 the upper end of its Wilson interval, which the truth exceeds in one case of twenty.
+        z: 0 compares the share of false alarms itself, 1.64 the upper end of its Wilson interval, which the truth exceeds in one case of twenty (of independent rows).
     """
     values = np.asarray(confidence, np.float64)
     found, others = np.sort(values[positive]), np.sort(values[~positive])[::-1]

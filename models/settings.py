@@ -24,8 +24,8 @@ class TrainingSettings:
         trunk_dropout: Inside the trunk, in [0, 1); drawing its masks costs a sixth of a step, and over few epochs it only slows learning.
         consistency_weight: Weight of the loss that makes two readings of a row, under different dropout, agree on intent and on emotion (which
             counts `emotion_weight` times); a step takes twice as long, and nothing is gained without dropout. 0 reads once.
-        start_share: Share of a message's target intents that is what the network said of it at the start, in [0, 1): a well-trained start
-            is kept from growing too sure of labels that it reads once more; a fresh one has nothing to say. FAQ questions keep their labels.
+        start_share: Share of a message's target intents that is what the network said of it at the start, in [0, 1), where that names one of
+            its labels: a well-trained start is kept from growing too sure. A fresh one has nothing to say. FAQ questions keep their labels.
         presence_weight: Weight of the presence loss.
         emotion_weight: Weight of the emotion loss.
         outside_weight: Weight of the loss of being out of scope.

@@ -108,7 +108,7 @@ def fit(
     if settings.probe_steps:
         _probe(model, texts, objective, settings, generator)
     if settings.start_share:
-        texts.keep_what_is_said(len(rows))
+        texts.keep_what_is_said(len(rows), objective.prior)
     steps = round(settings.epochs * -(-len(rows) // settings.batch_size))
     optimizer, scheduler = _optimizer(model, settings, steps)
     entry_batches = _entry_batches(entries, len(rows), settings, generator)
@@ -322,14 +322,14 @@ class _Texts:
         return [order[start : start + size] for start in range(0, len(order), size)]
 
     @torch.no_grad()
-    def keep_what_is_said(self, count: int) -> None:
-        """Notes what the network says now of the intents of the first texts."""
+    def keep_what_is_said(self, count: int, prior: Tensor) -> None:
+        """Notes what the network says now of the intents of the first texts, as the loss reads it: with the prior."""
         self._model.eval()
         self._said = torch.empty(count, self._model.intent.out_features)
         for indices in self.by_length():
             own = [index for index in indices if index < count]
             if own:
-                self._said[own] = self._model.heads(self.pool(own).summary).intent.softmax(1)
+                self._said[own] = (self._model.heads(self.pool(own).summary).intent + prior).softmax(1)
 
     def said(self, indices: Sequence[int]) -> Tensor | None:
         """Returns the probabilities noted of each intent; None if nothing was noted. Shape: (n, intents), float32."""
@@ -364,7 +364,10 @@ class _Objective:
         emotions = self._emotions(rows, outputs.emotion.shape[1])
         if said is not None:
             # Source: Li and Hoiem 2016, Learning without Forgetting; Furlanello et al. 2018, Born-Again Neural Networks.
-            ranking[: len(said)] = torch.lerp(ranking[: len(said)], said, self.settings.start_share)
+            own = ranking[: len(said)]
+            # Where the start contradicts the labels, it was wrong or they are new to it: they alone count.
+            agrees = own.gather(1, said.argmax(1, keepdim=True)) > 0
+            ranking[: len(said)] = torch.where(agrees, torch.lerp(own, said, self.settings.start_share), own)
         beyond = torch.tensor([float(not row.intents) for row in rows])
         in_scope = weights * (1 - beyond)
         felt = weights * emotions.sum(1)

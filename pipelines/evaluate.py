@@ -503,7 +503,8 @@ def _slice_rows(case: Case) -> dict[str, list[int]]:
     tags = sorted({tag for row in case.messages for tag in row.tags})
     slices = {tag: [number for number, row in enumerate(case.messages) if tag in row.tags] for tag in tags}
     slices |= {name: [number for number, row in enumerate(case.messages) if holds(row)] for name, holds in _SLICES.items()}
-    slices |= {name: [number for number, row in enumerate(case.messages) if _origin(row) == name] for name in _origins(case)}
+    for name in _origins(case):
+        slices[f"origin {name}"] = [number for number, row in enumerate(case.messages) if _origin(row) == name]
     slices["first turn"] = [number for number, row in enumerate(case.messages) if not row.history]
     slices["later turn"] = [number for number, row in enumerate(case.messages) if row.history]
     return {name: rows for name, rows in slices.items() if rows}
@@ -512,7 +513,7 @@ def _slice_rows(case: Case) -> dict[str, list[int]]:
 def _origins(case: Case) -> list[str]:
     """Where the test dialogues come from, if from several places that are large enough: one may be much harder than another."""
     counts = Counter(_origin(row) for row in case.prepared.messages["test"] if _CHALLENGE not in row.tags)
-    large = sorted(name for name, count in counts.items() if count >= _SLICE)
+    large = sorted(name for name, count in counts.items() if name and count >= _SLICE)
     return large if len(large) > 1 else []
 
 

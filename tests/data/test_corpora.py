@@ -22,11 +22,12 @@ from models.domain import load_domain
 from pipelines.prepare import drop_copies, message_rows
 
 CORPUS = Path("data/ecommerce")
-# Fixed before anything was measured on them; a change here is a new test set and belongs in the changelog.
+# Fixed before anything was measured on them, but for half of heldout_test_3 (the data card tells its origin); a change here is a new test
+# set and belongs in the changelog.
 FIXED_SHA256 = {
     "heldout_test.jsonl": "6dbdb20ac9e318a84c9103a4bc5a30655bd32c22ab11adb112433258b9b26f5d",
     "heldout_test_2.jsonl": "3ffe34ca6c3bdcceadbe5ed7a5a1836450cff8646df7654b153a4f217729291b",
-    "heldout_test_3.jsonl": "996dba65e2739ef3f8bea76cb7df3adbadc0990ced2415440abb7568c6f861f2",
+    "heldout_test_3.jsonl": "7b2903f435f8af6d420f41120b08e365a22558aaf97e75f80ce426509a38fc1e",
     "heldout_challenge.jsonl": "63f687169e9c383e79f97b5ca66be2aa60bd2a947c9da7ca94d4b30dac48c2c6",
 }
 
@@ -59,8 +60,8 @@ def test_the_test_part_is_the_one_that_was_fixed(name: str, expected: str) -> No
 def test_the_test_part_is_large_enough_without_the_challenge(dialogues: list[Dialogue]) -> None:
     own = [turn for dialogue in dialogues if dialogue.split == "test" for turn in dialogue.turns if turn.speaker is Speaker.USER]
     own = [turn for turn in own if "challenge" not in turn.tags]
-    assert len(own) >= 2000
-    assert sum(turn.emotion == "angry" for turn in own) >= 200
+    assert len(own) >= 3000
+    assert sum(turn.emotion == "angry" for turn in own) >= 400
 
 
 def test_the_challenge_holds_enough_of_each_kind(turns: list[Utterance]) -> None:
@@ -143,8 +144,8 @@ def test_two_more_annotators_agree_on_the_emotions_of_the_held_out_rows(dialogue
     held = {
         name: turn.emotion for name, turn in _held_out(dialogues).items() if "challenge" not in turn.tags
     }  # fmt: skip
-    assert len({row["id"] for row in rows}) == len(rows) >= 3000
-    assert {row["id"] for row in rows} <= set(held)
+    assert len({row["id"] for row in rows}) == len(rows) >= 5000
+    assert {row["id"] for row in rows} == set(held)
     assert cohen_kappa_score(second, third) >= 0.85
     assert cohen_kappa_score(first, second) >= 0.8 and cohen_kappa_score(first, third) >= 0.8
     names = ("emotion", "second_emotion", "third_emotion", "fourth_emotion", "fifth_emotion")

@@ -430,7 +430,9 @@ def test_any_product_is_asked_about_and_what_is_wanted_may_be_said_in_ones_own_w
     decisions, _ = talk([wanted, analysis("预算三四百"), analysis("三口人用")], knowledge)
     assert [decision.reason for decision in decisions] == ["missing_slots", "slot_filled", "slots_complete"]
     assert "三四百、三口人用" in decisions[-1].reply
-    for question in ("有什么区别吗", "你家这个怎么预约煮粥", "能蒸包子么", "这锅咋这么贵"):
+    for question in (
+        "有什么区别吗", "你家这个怎么预约煮粥", "能蒸包子么。", "这锅咋这么贵", "这个多少钱", "什么时候发货", "几个人能用", "能不能蒸包子", "贵不贵",
+    ):  # fmt: skip
         asked_back, _ = talk([wanted, analysis("预算三四百"), analysis(question)], knowledge)
         assert asked_back[-1].reason != "slots_complete", "a question is no reply"
 

@@ -60,14 +60,15 @@ def test_dialogues_of_several_origins_are_slices_of_their_own() -> None:
     def rows(origin: str, count: int, tags: tuple[str, ...] = ()) -> list[tuple[str, str, tuple[str, ...]]]:
         return [(f"{origin}-{number:03d}/0", "neutral", tags) for number in range(count)]
 
+    nameless = [(f"d{number}/0", "neutral", ()) for number in range(45)]
     slices = _slice_rows(
-        _case(*rows("logs-march", 40), *rows("logs-april", 41), *rows("few", 39), *rows("hard", 50, ("challenge",)))
+        _case(*rows("logs-march", 40), *rows("logs-april", 41), *rows("few", 39), *rows("hard", 50, ("challenge",)), *nameless)
     )
-    assert {name: len(found) for name, found in slices.items() if name.startswith(("logs", "few", "hard"))} == {
-        "logs-march": 40, "logs-april": 41,
+    assert {name: len(found) for name, found in slices.items() if name.startswith("origin")} == {
+        "origin logs-march": 40, "origin logs-april": 41,
     }  # fmt: skip
-    assert slices["logs-april"] == list(range(40, 81))
-    assert "logs-march" not in _slice_rows(_case(*rows("logs-march", 60), *rows("few", 39))), "one origin is no slice"
+    assert slices["origin logs-april"] == list(range(40, 81))
+    assert "origin logs-march" not in _slice_rows(_case(*rows("logs-march", 60), *rows("few", 39))), "one origin is no slice"
 
 
 def test_the_point_of_few_alarms_lets_just_that_share_of_the_calm_through() -> None:
