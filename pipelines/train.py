@@ -114,6 +114,7 @@ def train_model(
     """
     labels, settings, input_format = prepared.labels, config.settings(), config.input.build()
     torch.set_num_threads(config.threads)
+    torch.manual_seed(settings.seed)  # for the first weights of new heads
     base = load_base_encoder(config.base_encoder, cache=config.cache, layers=config.trunk_layers, warm_start=config.warm_start)
     base.tokenizer.enable_truncation(input_format.max_tokens, strategy="longest_first")
     model = build_network(base, labels, settings)
