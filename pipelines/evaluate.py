@@ -291,8 +291,24 @@ def measure_faq(case: Case, asked: Asked) -> dict[str, Any]:
         "coverage_at_95_interval": _coverage_interval(case, confidence[is_answerable], hit),
         "tfidf_coverage_at_95_answerable_only": _coverage_at(other_scores[is_answerable], other_hit),
         "per_topic": _per_topic(case, answerable, hit),
+        "origins": [
+            {
+                "origin": name, "n": len(rows), "n_answerable": int(is_answerable[rows].sum()),
+                "hit_at_1": float(right[rows][is_answerable[rows]].mean()),
+                "coverage_at_95_with_fewer": _covered_answerable(confidence[rows], right[rows], is_answerable[rows], others=_OTHERS),
+            }
+            for name, rows in _query_origins(queries).items() if is_answerable[rows].any()
+        ],
         "reference": _reference_retrieval(case, answerable, encoded.vector[is_answerable]),
     }  # fmt: skip
+
+
+def _query_origins(queries: Sequence[FaqQuery]) -> dict[str, list[int]]:
+    """The rows of each origin that queries name, if they name several that are large enough."""
+    counts = Counter(query.origin for query in queries)
+    large = sorted(name for name, count in counts.items() if name and count >= _SLICE)
+    rows = {f"origin {name}": [row for row, query in enumerate(queries) if query.origin == name] for name in large}
+    return rows if len(rows) > 1 else {}
 
 
 def _per_topic(case: Case, answerable: Sequence[FaqQuery], hit: NDArray[np.bool_]) -> list[dict[str, Any]]:
@@ -388,10 +404,14 @@ def measure_calibration(
             if len(rows) >= _SLICE
         }
         panels.append((name, confidence, right, results[name]["ece"]))
-    alone = {"faq": (asked.confidence, asked.right), "out_of_scope": _scope_truth(analyses, outside)}
-    for name, (confidence, right) in alone.items():
+    alone = {
+        "faq": (asked.confidence, asked.right, _query_origins(case.prepared.queries["test"])),
+        "out_of_scope": (*_scope_truth(analyses, outside), {}),
+    }  # fmt: skip
+    for name, (confidence, right, parts) in alone.items():
         if len(right):
-            results[name] = _calibration_row(confidence, right) | {"slices": {}}
+            slices = {label: _calibration_row(confidence[rows], right[rows]) for label, rows in parts.items()}
+            results[name] = _calibration_row(confidence, right) | {"slices": slices}
             panels.append((name, confidence, right, results[name]["ece"]))
     _draw(case, lambda folder: plots.risk_coverage([panel[:3] for panel in panels[:2]], folder / "risk_coverage.png"))
     _draw(case, lambda folder: plots.reliability(panels, folder / "reliability.png"))

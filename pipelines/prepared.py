@@ -35,13 +35,14 @@ class Message:
 class FaqQuery:
     """A question and the entry that answers it, None if none does; `also` are others whose answer is right too.
 
-    `intent` is known of some that no entry answers; "" if not.
+    `intent` is known of some that no entry answers; "" if not. `origin` names who wrote it, where several did; one may be harder.
     """
 
     text: str
     faq_id: str | None
     also: tuple[str, ...] = ()
     intent: str = ""
+    origin: str = ""
 
     def is_answered_by(self, faq_id: str) -> bool:
         """Tells whether an entry's answer is right."""
@@ -74,7 +75,9 @@ def load_prepared(folder: Path) -> Prepared:
     entries = [faq_entry(row, f"faq.jsonl:{number}") for number, row in enumerate(_lines(folder / "faq.jsonl"), 1)]
     queries: dict[str, list[FaqQuery]] = {"train": [], "dev": [], "test": []}
     for row in _lines(folder / "faq_queries.jsonl"):
-        queries[row["split"]].append(FaqQuery(row["text"], row["faq_id"], tuple(row.get("also") or ()), row.get("intent") or ""))
+        queries[row["split"]].append(
+            FaqQuery(row["text"], row["faq_id"], tuple(row.get("also") or ()), row.get("intent") or "", row.get("origin") or "")
+        )
     out_of_scope: dict[str, list[OutOfScopeText]] = {"train": [], "dev": [], "test": []}
     for row in _lines(folder / "out_of_scope.jsonl"):
         out_of_scope[row["split"]].append(OutOfScopeText(row["text"], row.get("kind", "")))

@@ -53,6 +53,11 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             ("FAQ answered at the threshold", str(faq["n_answerable"]), number(faq["coverage_answerable"]), ""),
             ("FAQ precision when answered (unanswerable ones among them)", str(faq["n"]), spread(faq["precision_when_answered"], faq["precision_interval"]), ""),
         ]  # fmt: skip
+        for own in faq["origins"]:
+            rows += [
+                (f"FAQ Hit@1, {own['origin']}", str(own["n_answerable"]), number(own["hit_at_1"]), ""),
+                (f"FAQ coverage with 0.4 unanswerable ones, {own['origin']}", str(own["n"]), number(own["coverage_at_95_with_fewer"]), ""),
+            ]  # fmt: skip
     if outside["n"]:
         rows.append(("out-of-scope AUROC", str(outside["n"]), number(outside["auroc"]), ""))
         for part in (outside, outside["at_95"]):

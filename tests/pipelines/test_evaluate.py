@@ -20,14 +20,17 @@ from models.rejection import FEATURES as SIGNS
 from pipelines.calibrate import is_right, rejection_signs
 from pipelines.config import BundleConfig, PrepareConfig, PromoteConfig
 from pipelines.evaluate import (
+    Asked,
     Case,
     Outside,
     _ask_all,
     _covered_answerable,
     _loudest,
     _mrr,
+    _query_origins,
     _slice_rows,
     _with_emotion,
+    measure_calibration,
     measure_out_of_scope,
 )
 from pipelines.jobs import _inputs, _labels
@@ -69,6 +72,30 @@ def test_dialogues_of_several_origins_are_slices_of_their_own() -> None:
     }  # fmt: skip
     assert slices["origin logs-april"] == list(range(40, 81))
     assert "origin logs-march" not in _slice_rows(_case(*rows("logs-march", 60), *rows("few", 39))), "one origin is no slice"
+
+
+def test_queries_of_several_origins_are_measured_apart_as_well() -> None:
+    queries = [
+        FaqQuery(str(number), "a", origin=name)
+        for name, count in (("june", 60), ("july", 40), ("few", 39), ("", 50))
+        for number in range(count)
+    ]
+    slices = _query_origins(queries)
+    assert slices == {"origin july": list(range(60, 100)), "origin june": list(range(60))}
+    assert _query_origins(queries[:60] + queries[100:]) == {}, "one origin is no slice"
+    # Those of June are answered as rightly as is promised, those of July never.
+    confidence, right = np.full(189, 0.5), np.arange(189) % 2 == 0
+    right[60:100] = False
+    case = _case(("one", "neutral", ()))
+    case = replace(case, prepared=replace(case.prepared, queries={"test": queries}))
+    said: Any = SimpleNamespace(
+        intent=SimpleNamespace(name="a.b", confidence=0.9), emotion=SimpleNamespace(label="neutral", confidence=0.9), out_of_scope=0.0,
+    )  # fmt: skip
+    found = measure_calibration(case, [said], Asked(None, [], confidence, right, right), [])
+    assert {name: (own["n"], round(own["ece"], 3)) for name, own in found["faq"]["slices"].items()} == {
+        "origin july": (40, 0.5), "origin june": (60, 0.0),
+    }  # fmt: skip
+    assert found["out_of_scope"]["slices"] == {}
 
 
 def test_the_point_of_few_alarms_lets_just_that_share_of_the_calm_through() -> None:
