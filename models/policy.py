@@ -7,7 +7,7 @@ out of scope > missing slots > answer > suggest > fallback.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -142,7 +142,8 @@ class Case:
         self.faq = knowledge.faq
         self.thresholds = knowledge.thresholds
         self.hits = tuple(hit for hit in analysis.hits if is_usable(self.faq.by_id[hit.faq_id], circumstances))
-        self.repetition = _repetition(analysis, conversation, knowledge.thresholds)
+        # Who sends what the open question asked for speaks of the same want again because the bot asked.
+        self.repetition = 1 if self._answers_the_question() else _repetition(analysis, conversation, knowledge.thresholds)
         self.alert = self._emotion_alert()
         self.priority = score_priority(
             analysis, conversation, circumstances.customer, circumstances.order, self.pack,
@@ -362,6 +363,14 @@ class Case:
         if filled:
             return OpenSlots(opened.intent, opened.wanted, opened.filled | filled)
         return None
+
+    def _answers_the_question(self) -> bool:
+        """Whether the message holds what the open clarification lacks; words that a free slot would take may be the want said again."""
+        opened, slots = self.conversation.open_slots, self.continued_slots()
+        if opened is None or slots is None:
+            return False
+        missing = {name: replace(self.pack.slots[name], free=False) for name in opened.missing if name in slots.filled}
+        return any(self._slot_value(slot, asked=name == opened.missing[0]) is not None for name, slot in missing.items())
 
     def _asked(self) -> OpenSlots | None:
         """The open clarification if it was asked about: an answer only invites the customer to send what it needs."""

@@ -585,6 +585,21 @@ def test_what_counts_as_a_repetition(intents: tuple[str, ...], text: str, like: 
     assert decided(analysis(text, intents=intents, like=like), knowledge, state).repetition == repetition
 
 
+@pytest.mark.parametrize(
+    ("text", "like", "repetition"),
+    [
+        ("送到[address]", "改到公司去", 1),  # what was asked for
+        ("都说了改到公司去", "改到公司去", 3),  # the want again
+    ],
+)
+def test_the_reply_to_an_open_question_is_no_repetition(text: str, like: str, repetition: int, knowledge: Knowledge) -> None:
+    change = ("order.change_address",)
+    _, state = talk([analysis("改到公司去", intents=change, like="改到公司去")] * 2, knowledge)
+    assert state.open_slots is not None and "new_address" in state.open_slots.missing
+    decision = decided(analysis(text, intents=change, like=like), knowledge, state)
+    assert (decision.repetition, decision.emotion.alert) == (repetition, repetition == 3)
+
+
 def test_something_else_in_between_begins_the_count_anew(knowledge: Knowledge) -> None:
     urge, other = analysis("怎么还不发货", intents=("logistics.urge",)), analysis("谢谢", intents=("chitchat.thanks_bye",))
     _, state = talk([urge, urge, other], with_policy(knowledge, repeated_misses=9))
