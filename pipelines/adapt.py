@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import ConfigError
-from models.base_encoder import save_warm_start
+from models.base_encoder import save_warm_start, warm_start_notes
 from pipelines.config import AdaptConfig
 from pipelines.prepared import load_prepared
 from pipelines.tracking import Run
@@ -31,9 +31,10 @@ def run(config: AdaptConfig, folder: Path, workspace: Workspace, tracker: Run) -
         writable = False
     if not writable:
         raise ConfigError(f"out is {config.out}, expected a file in a folder that can be written; set it otherwise")
+    before = None if config.start is None else warm_start_notes(config.start)  # it may be the file that is written anew
     prepared = load_prepared(workspace.require("prepare"))
     trained = train_watched(prepared, settings, tracker)
-    notes = {"rows": len(prepared.messages["train"]), "training": settings.training}
+    notes = {"rows": len(prepared.messages["train"]), "training": settings.training, "start": before}
     heads, labels = trained.model.head_weights(), prepared.labels.fingerprint
     save_warm_start(trained.base, config.out, heads=heads, labels=labels, notes=notes)
     (folder / "curves.json").write_text(json.dumps(trained.curves, indent=1), encoding="utf-8")

@@ -108,16 +108,17 @@ class AdaptConfig(_Config):
 
     base: Path = Field(default=CONFIGS / "train.yaml", description="Configuration of `train`: its encoder, layers and input")
     out: Path = Field(description="The file that `train` names as its warm_start")
+    start: Path | None = Field(default=None, description="An earlier `out` to go on from; null starts from the encoder itself")
     training: dict[str, Any] = Field(default_factory=dict, description="Settings over those of `base`")
 
     def build(self) -> TrainConfig:
-        """Returns the configuration of the long training, which starts from the encoder itself.
+        """Returns the configuration of the long training.
 
         Raises:
             ConfigError: Word embeddings are to be trained, which a warm start does not hold.
         """
         own = load_config(TrainConfig, self.base)
-        own = own.model_copy(update={"warm_start": None, "training": own.training | self.training})
+        own = own.model_copy(update={"warm_start": self.start, "training": own.training | self.training})
         if not own.settings().frozen_embeddings:
             raise ConfigError("training.frozen_embeddings is false, but a warm start holds no word embeddings; set it to true")
         return own

@@ -1,4 +1,4 @@
-"""The long training leaves a trunk and heads that `train` starts from, and starts from the public encoder itself."""
+"""The long training leaves a trunk and heads that `train` starts from, and starts from the public encoder itself or an earlier one."""
 
 from __future__ import annotations
 
@@ -61,10 +61,19 @@ def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Pa
     tuned = dict(trained.base.trunk.named_parameters())
     same = [name for name, weight in public.trunk.named_parameters() if weight.equal(tuned[name])]
     assert same == ["embeddings.word_embeddings.weight"]
+    idle = [f"training.{name}=0" for name in ("learning_rate", "head_learning_rate", "weight_decay")]
+    on = run_adapt(
+        small_shop.workspace, config_path=tmp_path / "adapt.yaml",
+        overrides=[f"start={written}", f"out={tmp_path / 'on.safetensors'}", "training.epochs=0.01", *idle],
+    )  # fmt: skip
+    assert warm_start_notes(on)["start"] == warm_start_notes(written), "where it went on from is told"
+    assert warm_start_notes(written)["start"] is None
+    assert all(torch.equal(weight, heads[name]) for name, weight in warm_heads(on, trained.base, labels=prepared.labels.fingerprint).items())
+    assert seen[-1].start_share == 0.5, "it keeps to what the earlier one said"
     save_warm_start(trained.base, written, heads=heads, labels="of another shop", notes={})
     other = train_model(prepared, config.model_copy(update={"ngram_min_count": 9}))
     assert (trained.warm_heads, other.warm_heads) == (True, False)
-    assert [(settings.start_share, settings.probe_steps) for settings in seen] == [(0.5, 0), (0.0, 5)], "new heads keep to nothing"
+    assert [(settings.start_share, settings.probe_steps) for settings in (seen[0], seen[-1])] == [(0.5, 0), (0.0, 5)], "new heads keep to nothing"
     assert other.model.center.any(), "new heads are probed, which takes the measure of the features"
     assert not torch.equal(other.model.center, heads["center"])
     save_warm_start(trained.base, written, heads={"center": heads["center"]}, labels=prepared.labels.fingerprint, notes={})
