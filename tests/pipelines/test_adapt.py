@@ -68,12 +68,20 @@ def test_train_starts_from_what_adapt_leaves(small_shop: SmallShop, tmp_path: Pa
     )  # fmt: skip
     assert warm_start_notes(on)["start"] == warm_start_notes(written), "where it went on from is told"
     assert warm_start_notes(written)["start"] is None
-    assert all(torch.equal(weight, heads[name]) for name, weight in warm_heads(on, trained.base, labels=prepared.labels.fingerprint).items())
+    assert all(
+        torch.equal(weight, heads[name])
+        for name, weight in warm_heads(on, trained.base, labels=prepared.labels.fingerprint).items()
+    )
     assert seen[-1].start_share == 0.5, "it keeps to what the earlier one said"
     save_warm_start(trained.base, written, heads=heads, labels="of another shop", notes={})
     other = train_model(prepared, config.model_copy(update={"ngram_min_count": 9}))
+    torch.manual_seed(99)
+    again = train_model(prepared, config.model_copy(update={"ngram_min_count": 9}))
+    assert torch.equal(other.model.intent.weight, again.model.intent.weight), "new heads start from the seed"
     assert (trained.warm_heads, other.warm_heads) == (True, False)
-    assert [(settings.start_share, settings.probe_steps) for settings in (seen[0], seen[-1])] == [(0.5, 0), (0.0, 5)], "new heads keep to nothing"
+    assert [(settings.start_share, settings.probe_steps) for settings in (seen[0], seen[-1])] == [(0.5, 0), (0.0, 5)], (
+        "new heads keep to nothing"
+    )
     assert other.model.center.any(), "new heads are probed, which takes the measure of the features"
     assert not torch.equal(other.model.center, heads["center"])
     save_warm_start(trained.base, written, heads={"center": heads["center"]}, labels=prepared.labels.fingerprint, notes={})
