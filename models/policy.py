@@ -7,7 +7,7 @@ out of scope > missing slots > answer > suggest > fallback.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,7 @@ _NEIGHBOUR = 0.1  # share of the best hit's confidence below which a further sug
 _SECOND_ANSWER = 0.5  # the second want of a message is answered too if its entry is likelier right than wrong
 _SURE_OF_MOOD = 0.5  # below it, and without an alert, comforting somebody would be a guess
 _EARLIER_WANTS = 3  # that a summary names
+_REPLIED = ("slot_filled", "slots_complete")  # reasons of decisions about replies to an open question
 _ASK_AGAIN = 2  # the repetition at which an open question is put once more
 _LONGEST_REPLY = 8  # characters beside an order number and the like; a longer message may be about something else
 _WORDS_OF_A_NUMBER = 5  # characters: 订单号是:
@@ -94,9 +95,9 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
     turns = (*conversation.turns, Utterance(Speaker.USER, analysis.text))
     if decision.reply:
         turns = (*turns, Utterance(Speaker.AGENT, decision.reply))
-    past = PastMessage(
-        analysis.intent.name, analysis.emotion.label, tuple(map(float, analysis.vector)), decision.answer is not None
-    )
+    # What replied to a question is like nothing that comes later: the count of repetitions begins anew.
+    vector = np.zeros_like(analysis.vector) if decision.reason in _REPLIED else analysis.vector
+    past = PastMessage(analysis.intent.name, analysis.emotion.label, tuple(map(float, vector)), decision.answer is not None)
     handed_off = decision.handoff is not None and decision.reason != OUT_OF_HOURS
     heard = 0 if handed_off else conversation.heard
     if heard is not None and not handed_off:
@@ -142,8 +143,8 @@ class Case:
         self.faq = knowledge.faq
         self.thresholds = knowledge.thresholds
         self.hits = tuple(hit for hit in analysis.hits if is_usable(self.faq.by_id[hit.faq_id], circumstances))
-        # Who sends what the open question asked for speaks of the same want again because the bot asked.
-        self.repetition = 1 if self._answers_the_question() else _repetition(analysis, conversation, knowledge.thresholds)
+        # A reply to the bot's own question has the want of the message before it, so it is no repetition.
+        self.repetition = 1 if self.continued_slots() is not None else _repetition(analysis, conversation, knowledge.thresholds)
         self.alert = self._emotion_alert()
         self.priority = score_priority(
             analysis, conversation, circumstances.customer, circumstances.order, self.pack,
@@ -363,14 +364,6 @@ class Case:
         if filled:
             return OpenSlots(opened.intent, opened.wanted, opened.filled | filled)
         return None
-
-    def _answers_the_question(self) -> bool:
-        """Whether the message holds what the open clarification lacks; words that a free slot would take may be the want said again."""
-        opened, slots = self.conversation.open_slots, self.continued_slots()
-        if opened is None or slots is None:
-            return False
-        missing = {name: replace(self.pack.slots[name], free=False) for name in opened.missing if name in slots.filled}
-        return any(self._slot_value(slot, asked=name == opened.missing[0]) is not None for name, slot in missing.items())
 
     def _asked(self) -> OpenSlots | None:
         """The open clarification if it was asked about: an answer only invites the customer to send what it needs."""

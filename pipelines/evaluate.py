@@ -291,14 +291,7 @@ def measure_faq(case: Case, asked: Asked) -> dict[str, Any]:
         "coverage_at_95_interval": _coverage_interval(case, confidence[is_answerable], hit),
         "tfidf_coverage_at_95_answerable_only": _coverage_at(other_scores[is_answerable], other_hit),
         "per_topic": _per_topic(case, answerable, hit),
-        "origins": [
-            {
-                "origin": name, "n": len(rows), "n_answerable": int(is_answerable[rows].sum()),
-                "hit_at_1": float(right[rows][is_answerable[rows]].mean()),
-                "coverage_at_95_with_fewer": _covered_answerable(confidence[rows], right[rows], is_answerable[rows], others=_OTHERS),
-            }
-            for name, rows in _query_origins(queries).items() if is_answerable[rows].any()
-        ],
+        "origins": _per_origin(queries, confidence, right),
         "reference": _reference_retrieval(case, answerable, encoded.vector[is_answerable]),
     }  # fmt: skip
 
@@ -309,6 +302,25 @@ def _query_origins(queries: Sequence[FaqQuery]) -> dict[str, list[int]]:
     large = sorted(name for name, count in counts.items() if name and count >= _SLICE)
     rows = {f"origin {name}": [row for row, query in enumerate(queries) if query.origin == name] for name in large}
     return rows if len(rows) > 1 else {}
+
+
+def _per_origin(
+    queries: Sequence[FaqQuery], confidence: NDArray[np.float64], right: NDArray[np.bool_]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Hit@1 and coverage of each origin; no coverage where it has not both answerable and unanswerable queries."""
+    found = []
+    for name, rows in _query_origins(queries).items():
+        answerable = np.array([queries[row].faq_id is not None for row in rows])
+        hits, count = int(right[rows][answerable].sum()), int(answerable.sum())
+        mixed = 0 < count < len(rows)
+        covered = _covered_answerable(confidence[rows], right[rows], answerable, others=_OTHERS) if mixed else float("nan")
+        found.append(
+            {
+                "origin": name, "n": len(rows), "n_answerable": count, "hit_at_1": hits / count if count else float("nan"),
+                "hit_at_1_interval": wilson_interval(hits, count), "coverage_at_95_with_fewer": covered,
+            }
+        )  # fmt: skip
+    return found
 
 
 def _per_topic(case: Case, answerable: Sequence[FaqQuery], hit: NDArray[np.bool_]) -> list[dict[str, Any]]:

@@ -55,8 +55,8 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ]  # fmt: skip
         for own in faq["origins"]:
             rows += [
-                (f"FAQ Hit@1, {own['origin']}", str(own["n_answerable"]), number(own["hit_at_1"]), ""),
-                (f"FAQ coverage with 0.4 unanswerable ones, {own['origin']}", str(own["n"]), number(own["coverage_at_95_with_fewer"]), ""),
+                (f"FAQ Hit@1, {own['origin']}", str(own["n_answerable"]), spread(own["hit_at_1"], own["hit_at_1_interval"]), ""),
+                (f"FAQ coverage at 95 % precision with 0.4 unanswerable ones, {own['origin']}", str(own["n"]), number(own["coverage_at_95_with_fewer"]), ""),
             ]  # fmt: skip
     if outside["n"]:
         rows.append(("out-of-scope AUROC", str(outside["n"]), number(outside["auroc"]), ""))

@@ -585,19 +585,17 @@ def test_what_counts_as_a_repetition(intents: tuple[str, ...], text: str, like: 
     assert decided(analysis(text, intents=intents, like=like), knowledge, state).repetition == repetition
 
 
-@pytest.mark.parametrize(
-    ("text", "like", "repetition"),
-    [
-        ("送到[address]", "改到公司去", 1),  # what was asked for
-        ("都说了改到公司去", "改到公司去", 3),  # the want again
-    ],
-)
-def test_the_reply_to_an_open_question_is_no_repetition(text: str, like: str, repetition: int, knowledge: Knowledge) -> None:
+def test_a_reply_to_an_open_question_is_no_repetition_and_begins_the_count_anew(knowledge: Knowledge) -> None:
     change = ("order.change_address",)
-    _, state = talk([analysis("改到公司去", intents=change, like="改到公司去")] * 2, knowledge)
-    assert state.open_slots is not None and "new_address" in state.open_slots.missing
-    decision = decided(analysis(text, intents=change, like=like), knowledge, state)
-    assert (decision.repetition, decision.emotion.alert) == (repetition, repetition == 3)
+
+    def said(text: str) -> Analysis:
+        return analysis(text, intents=change, like="改到公司去")
+
+    texts = ["改到公司去", "都说了改到公司去", "送到[address]", "什么时候能改好", "改好了没", "到底改没改"]
+    decisions, _ = talk([said(text) for text in texts], with_policy(knowledge, repeated_misses=9))
+    assert decisions[2].reason == "slot_filled"
+    assert [decision.repetition for decision in decisions] == [1, 2, 1, 1, 2, 3]
+    assert [decision.emotion.alert for decision in decisions] == [False] * 5 + [True]
 
 
 def test_something_else_in_between_begins_the_count_anew(knowledge: Knowledge) -> None:

@@ -27,6 +27,7 @@ from pipelines.evaluate import (
     _covered_answerable,
     _loudest,
     _mrr,
+    _per_origin,
     _query_origins,
     _slice_rows,
     _with_emotion,
@@ -96,6 +97,17 @@ def test_queries_of_several_origins_are_measured_apart_as_well() -> None:
         "origin july": (40, 0.5), "origin june": (60, 0.0),
     }  # fmt: skip
     assert found["out_of_scope"]["slices"] == {}
+
+
+def test_coverage_of_an_origin_needs_queries_with_and_without_an_answer() -> None:
+    queries = [FaqQuery(str(number), "a" if number % 2 else None, origin="june") for number in range(40)]
+    queries += [FaqQuery(str(number), "a", origin="july") for number in range(40)]
+    right = np.array([query.faq_id is not None for query in queries])
+    right[1] = False
+    july, june = _per_origin(queries, np.where(right, 0.9, 0.1), right)
+    assert (june["origin"], june["n"], june["n_answerable"], june["hit_at_1"]) == ("origin june", 40, 20, 0.95)
+    assert june["coverage_at_95_with_fewer"] == 0.95
+    assert july["hit_at_1"] == 1.0 and np.isnan(july["coverage_at_95_with_fewer"])
 
 
 def test_the_point_of_few_alarms_lets_just_that_share_of_the_calm_through() -> None:
