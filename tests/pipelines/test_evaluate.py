@@ -75,7 +75,7 @@ def test_dialogues_of_several_origins_are_slices_of_their_own() -> None:
     assert "origin logs-march" not in _slice_rows(_case(*rows("logs-march", 60), *rows("few", 39))), "one origin is no slice"
 
 
-def test_queries_of_several_origins_are_measured_apart_as_well() -> None:
+def test_queries_of_several_origins_are_measured_apart_as_well(tmp_path: Path) -> None:
     queries = [
         FaqQuery(str(number), "a", origin=name)
         for name, count in (("june", 60), ("july", 40), ("few", 39), ("", 50))
@@ -88,7 +88,7 @@ def test_queries_of_several_origins_are_measured_apart_as_well() -> None:
     confidence, right = np.full(189, 0.5), np.arange(189) % 2 == 0
     right[60:100] = False
     case = _case(("one", "neutral", ()))
-    case = replace(case, prepared=replace(case.prepared, queries={"test": queries}))
+    case = replace(case, prepared=replace(case.prepared, queries={"test": queries}), folder=tmp_path)
     said: Any = SimpleNamespace(
         intent=SimpleNamespace(name="a.b", confidence=0.9), emotion=SimpleNamespace(label="neutral", confidence=0.9), out_of_scope=0.0,
     )  # fmt: skip
