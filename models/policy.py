@@ -6,6 +6,7 @@ out of scope > missing slots > answer > suggest > fallback.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -144,7 +145,7 @@ class Case:
         self.thresholds = knowledge.thresholds
         self.hits = tuple(hit for hit in analysis.hits if is_usable(self.faq.by_id[hit.faq_id], circumstances))
         # A reply to the bot's own question has the want of the message before it, so it is no repetition.
-        self.repetition = 1 if self.continued_slots() is not None else _repetition(analysis, conversation, knowledge.thresholds)
+        self.repetition = 1 if self.continued_slots is not None else _repetition(analysis, conversation, knowledge.thresholds)
         self.alert = self._emotion_alert()
         self.priority = score_priority(
             analysis, conversation, circumstances.customer, circumstances.order, self.pack,
@@ -210,7 +211,7 @@ class Case:
 
     def slot_filled(self) -> Decision | None:
         """The reply to an open question: the next one is asked, or a person gets them all."""
-        slots = self.continued_slots()
+        slots = self.continued_slots
         if slots is None:
             return None
         return self._clarify(slots, "slot_filled") if slots.missing else self._slots_done(slots)
@@ -354,6 +355,7 @@ class Case:
 
     # Slots ------------------------------------------------------------------------------------------------------------
 
+    @functools.cached_property
     def continued_slots(self) -> OpenSlots | None:
         """The open clarification with this reply in it; None if there is none or the customer changed the subject."""
         opened = self.conversation.open_slots

@@ -60,7 +60,7 @@ def _nod(case: Case) -> dict[str, Fact]:
 
 
 def _slot_filled(case: Case) -> dict[str, Fact]:
-    opened, slots = case.conversation.open_slots, case.continued_slots()
+    opened, slots = case.conversation.open_slots, case.continued_slots
     return _open(case) | {
         "asked": opened.missing[0] if opened is not None and opened.missing else None,
         "filled": () if slots is None else tuple(slots.filled),
