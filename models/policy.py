@@ -30,6 +30,7 @@ from models.analysis import (
 )  # fmt: skip
 from models.calibration import Thresholds
 from models.domain import DomainPack, Slot
+from models.entities import find_entities
 from models.matching import SearchHit
 from models.priority import score_priority
 from models.retrieval import FaqIndex
@@ -44,6 +45,7 @@ _ASK_AGAIN = 2  # the repetition at which an open question is put once more
 _LONGEST_REPLY = 8  # characters beside an order number and the like; a longer message may be about something else
 _WORDS_OF_A_NUMBER = 5  # characters: 订单号是:
 _NUMBERS = ("order_id", "tracking_no")
+_EARLIER_NUMBERS = 3  # of those given before, so many stand in a summary
 _MEMORY = 30  # messages and turns that a conversation remembers
 _HELD = ("order.", "logistics.", "payment.", "aftersale.", "service.")  # where being unheard thrice is an alarm in itself
 
@@ -496,6 +498,7 @@ class Case:
         ]
         facts = [f"{entity.entity}={entity.value}" for entity in self.analysis.entities]
         facts += [f"{name}={value}" for name, value in (slots.filled.items() if slots else ())]
+        facts += self._earlier_numbers()
         if facts:
             lines.append("信息:" + "、".join(dict.fromkeys(facts)))
         if self.conversation.tried:
@@ -504,6 +507,12 @@ class Case:
             )
         lines.append(f"原话:{self.analysis.text[:80]}")
         return "\n".join(lines)
+
+    def _earlier_numbers(self) -> list[str]:
+        """The latest order and parcel numbers that the customer gave before: who asks for a person seldom types them again."""
+        said = [turn.text for turn in reversed(self.conversation.turns) if turn.speaker is Speaker.USER]
+        numbers = (entity for text in said for entity in find_entities(text) if entity.entity in _NUMBERS)
+        return list(dict.fromkeys(f"{number.entity}={number.value}" for number in numbers))[:_EARLIER_NUMBERS]
 
     def _wants(self, slots: OpenSlots | None) -> str:
         """What is wanted now, the open want first, and what was wanted before it: who asks for a person seldom says again why."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.types import FaqEntry, Speaker
+from data.types import FaqEntry, Speaker, Utterance
 from models.analysis import Analysis, Conversation, Customer, Decision, OpenSlots, Order, PastMessage
 from models.analyzer import Analyzer, Request
 from models.matching import SearchHit
@@ -765,6 +765,24 @@ def test_the_summary_names_earlier_wants_but_no_small_talk_and_none_twice(knowle
     decision = decided(analysis("人工", intents=("service.human",)), knowledge, Conversation(past=past))
     assert decision.handoff is not None
     assert decision.handoff.summary.splitlines()[0] == "诉求:转人工(此前:物流查询、退货退款)", "the latest first"
+
+
+def test_the_summary_names_the_numbers_that_the_customer_gave_before_the_latest_first(knowledge: Knowledge) -> None:
+    said = (
+        "订单4729103856201938475少一件",
+        "订单202611180012345也是",
+        "[phone]打给我",
+        "订单202611180012345",
+        "单号SF1234567890123",
+        "订单9912345678901",
+    )
+    turns = (*(Utterance(Speaker.USER, text) for text in said), Utterance(Speaker.AGENT, "您的订单5556667778889990001"))
+    decision = decided(analysis("人工", intents=("service.human",)), knowledge, Conversation(turns=turns))
+    assert decision.handoff is not None
+    (facts,) = [line for line in decision.handoff.summary.splitlines() if line.startswith("信息:")]
+    assert facts == "信息:order_id=9912345678901、tracking_no=SF1234567890123、order_id=202611180012345"
+    alone = decided(analysis("人工", intents=("service.human",)), knowledge, Conversation(turns=turns[-1:]))
+    assert alone.handoff is not None and "信息" not in alone.handoff.summary, "the agent's number is none that the customer gave"
 
 
 def test_the_summary_names_the_want_whose_question_was_open(knowledge: Knowledge) -> None:
