@@ -775,6 +775,7 @@ def test_the_summary_names_the_numbers_that_the_customer_gave_before_the_latest_
         "订单202611180012345",
         "单号SF1234567890123",
         "订单9912345678901",
+        "就是9912345678901那单",
     )
     turns = (*(Utterance(Speaker.USER, text) for text in said), Utterance(Speaker.AGENT, "您的订单5556667778889990001"))
     decision = decided(analysis("人工", intents=("service.human",)), knowledge, Conversation(turns=turns))
