@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -32,7 +33,7 @@ def become_bentoml(settings: Settings, host: str, version: str) -> None:
     """Does what `bentoml serve` does, in this process, so that signals reach it and nothing is loaded twice. Returns at the end.
 
     Raises:
-        KefuError: `serving.service.Kefu.check` found something.
+        KefuError: `serving.service.Kefu.check` found something, or the port was taken meanwhile.
     """
     os.environ.update(settings.to_environment())
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -46,7 +47,12 @@ def become_bentoml(settings: Settings, host: str, version: str) -> None:
 
     set_quiet_mode(True)
     Kefu.working_dir = str(ROOT)  # type: ignore[attr-defined]
-    Kefu.serve_http(host=host, port=settings.port)  # type: ignore[attr-defined]
+    try:
+        Kefu.serve_http(host=host, port=settings.port)  # type: ignore[attr-defined]
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:  # taken since `check_port`
+            raise _unusable(host, settings.port, error) from error
+        raise
 
 
 def check_port(host: str, port: int) -> None:
@@ -57,9 +63,11 @@ def check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise ConfigError(
-                f"port {port} on {host} cannot be used ({error.strerror}); stop what holds it, or set KEFU_PORT"
-            ) from error
+            raise _unusable(host, port, error) from error
+
+
+def _unusable(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(f"port {port} on {host} cannot be used ({error.strerror}); stop what holds it, or set KEFU_PORT")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import socket
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -109,10 +110,25 @@ def running(command: Sequence[str], port: int, environment: Mapping[str, str]) -
 
 
 def free_port() -> int:
-    """Returns a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Returns a port that was free a moment ago, and that the system hands to nobody who asks for any port.
+
+    Between now and the server's start, one of those would now and then be given to somebody else: to Circus, which opens two
+    for itself, or to the very connection that waits for the server.
+    """
+    handed_out = _handed_out_ports()
+    candidates = [port for port in range(10_000, 65_536) if port not in handed_out] or list(handed_out)
+    for port in random.SystemRandom().sample(candidates, min(100, len(candidates))):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ConfigError("a hundred ports were tried and none is free; stop what holds them")
+
+
+def _handed_out_ports() -> range:
+    """Returns the ports from which the system gives any: what Linux says, else what IANA recommends."""
+    setting = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first, last = map(int, setting.read_text().split()) if setting.exists() else (49_152, 65_535)
+    return range(first, last + 1)
 
 
 @contextmanager

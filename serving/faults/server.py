@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from serving.bench import free_port
 from serving.faults.client import ask
 from serving.settings import ROOT
 
@@ -177,10 +178,3 @@ def _is_worker(process: psutil.Process) -> bool:
     with suppress(psutil.Error):  # a zombie has no command line
         return "_bentoml_impl.worker.service" in " ".join(process.cmdline())
     return False
-
-
-def free_port() -> int:
-    """Returns a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -25,6 +24,7 @@ from models.bundle import load_bundle, save_bundle
 from models.calibration import Calibration
 from models.manifest import BundleLayout
 from serving.app import Api
+from serving.bench import free_port
 from serving.bundles import Brain, load_brain
 from serving.conversations import ConversationStore
 from serving.engine import Engine
@@ -187,13 +187,6 @@ def recalibrate(source: Path, target: Path, calibration: Calibration) -> Path:
         calibration=calibration, input_format=bundle.encoder.input_format,
     )  # fmt: skip
     return target
-
-
-def free_port() -> int:
-    """Returns a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_ready(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 90) -> None:

@@ -13,8 +13,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from serving.bench import free_port
 from tests.required import require
-from tests.serving.conftest import free_port
 
 PASSWORD = "tests/only@kefu"  # the signs must be percent-encoded
 _ENCODED = "tests%2Fonly%40kefu"

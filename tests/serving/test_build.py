@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx
 import yaml
 
+from serving.bench import free_port
 from serving.build import stage
-from tests.serving.conftest import ROOT, free_port, wait_ready
+from tests.serving.conftest import ROOT, wait_ready
 
 _WITH_BENTOML = {"starlette", "prometheus-client", "pydantic-core"}
 

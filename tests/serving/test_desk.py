@@ -15,6 +15,7 @@ from models.analysis import OpenSlots
 from models.analyzer import Analyzer, Request
 from models.calibration import Calibration, Thresholds
 from serving import engine as engine_module
+from serving.bench import free_port
 from serving.bundles import Brain, load_brain
 from serving.conversations import MAX_ANSWERS, Remembered
 from serving.engine import Engine
@@ -22,7 +23,7 @@ from serving.errors import StateError
 from serving.schema import MAX_REMEMBERED, AgentTurnIn, ChatRequest
 from serving.settings import Settings
 from serving.stores.sqlite import SqliteConversations
-from tests.serving.conftest import Make, free_port
+from tests.serving.conftest import Make
 
 PHONE = "13800138000"
 

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from data.masking import mask_pii
+from serving.bench import free_port
 from serving.feedback.store import FeedbackStore
-from tests.serving.conftest import ROOT, free_port, wait_ready
+from tests.serving.conftest import ROOT, wait_ready
 from tests.serving.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]  # a fixture

@@ -15,12 +15,12 @@ import pytest
 from data.errors import BundleError, ConfigError
 from models.calibration import Calibration
 from models.manifest import file_hashes
+from serving.bench import free_port
 from serving.bundles import load_brain
 from serving.checks import bundle_path, check_files
 from serving.errors import TooManyRequestsError
 from serving.rate import RateLimit
 from serving.settings import ROOT, Settings, ip_address
-from tests.serving.conftest import free_port
 
 HEAVY = ("torch", "transformers", "mlflow", "sklearn", "pandas", "datasets")
 
@@ -122,6 +122,22 @@ def test_a_taken_port_ends_with_2(bundles: Path, tmp_path: Path) -> None:
         result = run("-m", "serving", KEFU_BUNDLES=str(bundles), KEFU_STATE=str(tmp_path / "s.db"), KEFU_PORT=port)
     assert result.returncode == 2
     assert f"port {port}" in result.stderr and "KEFU_PORT" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_port_taken_after_the_first_look_ends_with_2_too(bundles: Path, tmp_path: Path) -> None:
+    code = "import serving.__main__ as main\nmain.check_port = lambda *_: None\nmain.sys.exit(main.main())"
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        result = run("-c", code, KEFU_BUNDLES=str(bundles), KEFU_STATE=str(tmp_path / "s.db"), KEFU_PORT=port)
+    assert result.returncode == 2 and f"kefu: port {port}" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the range elsewhere")
+def test_a_free_port_is_none_that_the_system_hands_out() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert all(not first <= free_port() <= last for _ in range(50))
 
 
 def test_serving_imports_no_training_code(bundles: Path, tmp_path: Path) -> None:

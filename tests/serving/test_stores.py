@@ -18,6 +18,7 @@ from data.errors import ConfigError
 from data.types import Speaker, Utterance
 from models.analysis import Conversation
 from serving import conversations
+from serving.bench import free_port
 from serving.conversations import ConversationStore, Remembered, StoredAnswer, to_json
 from serving.errors import StateError
 from serving.settings import Settings
@@ -26,7 +27,7 @@ from serving.stores import redis as redis_store
 from serving.stores import sqlite as sqlite_store
 from serving.stores.redis import RedisConversations
 from serving.stores.sqlite import SqliteConversations
-from tests.serving.conftest import OpenStore, free_port
+from tests.serving.conftest import OpenStore
 from tests.serving.redis_server import PASSWORD, RedisServer
 from tests.serving.test_conversations import FULL
 
