@@ -50,11 +50,12 @@ class Analysis:
         kind: `text`, `emoji`, `image`, `card` or `link`.
         language: `zh-Hans`, `zh-Hant`, or `und` when there is no Chinese.
         ranking: All intents, likeliest first; probabilities sum to 1.
-        intents: Codes present above their own threshold, likeliest first; the first of the ranking if none is.
+        intents: Codes present above their own threshold, likeliest first; the first of the ranking if none is; then those of `wants`.
         out_of_scope: Calibrated probability, in [0, 1].
         emotion: See EmotionScore.
         entities: In order of place.
         hits: FAQ entries, best first.
+        wants: The sure entry of each part of a message that asks for different things, in their order; else empty.
         vector: Retrieval vector. Shape: (hidden,), float32.
         degraded: Names of parts that failed and were left out.
     """
@@ -70,6 +71,7 @@ class Analysis:
     hits: tuple[SearchHit, ...]
     vector: NDArray[np.float32] = field(compare=False, repr=False)
     degraded: tuple[str, ...] = ()
+    wants: tuple[SearchHit, ...] = ()
 
     @property
     def intent(self) -> IntentScore:
@@ -215,6 +217,7 @@ class Decision:
         reason: Code of the rule that decided.
         reply: The text to send; empty when silent.
         answer: The FAQ answer in it, if any.
+        second_answer: The answer to another want of the message, if it is there as well.
         suggestions: Entries offered.
         related: Entries that ride along with the answer.
         missing_slots: Slots still to be filled, the one asked for first.
@@ -233,6 +236,7 @@ class Decision:
     priority: PriorityScore
     repetition: int
     answer: Answer | None = None
+    second_answer: Answer | None = None
     suggestions: tuple[SearchHit, ...] = ()
     related: tuple[tuple[str, str], ...] = ()
     missing_slots: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,11 +22,15 @@ from models.encoder import Encoded
 from models.entities import find_entities
 from models.matching import SearchHit
 from models.retrieval import Reading
+from models.wants import parts_of
 
 logger = logging.getLogger(__name__)
 
 MAX_CHARACTERS = 2000
 _MAX_CLEANED = 2 * MAX_CHARACTERS  # one ligature may become 18 characters, and 36,000 would keep a worker busy for seconds
+_MOST_INTENTS = 3  # of one message
+_SURE_OF_PART = 0.9  # confidence of an entry for a part, which lacks what the rest says: 价保补的钱 我是分12期的
+_SURE_OF_NAMED = 0.8  # the same where the whole message shows the part's intent, too
 _URL = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _IMAGE = re.compile(r"[\[【](?:图片|照片|视频|截图)[^\]】]{0,20}[\]】]")
 _CARD = re.compile(r"[\[【](?:商品卡片|商品链接|商品|订单卡片|卡片)[^\]】]*[\]】]")
@@ -52,7 +56,7 @@ class Analyzer:
         self._titles = intents | {info.code: info.title for info in bundle.pack.emotions}
 
     def analyze(self, requests: Sequence[Request], *, top_k: int = 5) -> list[Analysis]:
-        """Returns the analysis of each message, in order: one encoder pass a message.
+        """Returns the analysis of each message, in order: one encoder pass a message, and one for all parts of those that need it.
 
         Args:
             requests: The messages.
@@ -64,7 +68,8 @@ class Analyzer:
         """
         texts = [check_text(request.text) for request in requests]
         encoded = self.bundle.encoder.encode(texts, [request.history for request in requests])
-        return self.from_encoded(texts, encoded, top_k=top_k)
+        analyses = self.from_encoded(texts, encoded, top_k=top_k)
+        return self.with_wants(analyses, [request.history for request in requests]) if top_k else analyses
 
     def from_encoded(self, texts: Sequence[str], encoded: Encoded, *, top_k: int = 5) -> list[Analysis]:
         """Returns the analysis of texts whose pass was already made (evaluation reuses it), with `top_k` FAQ hits each."""
@@ -73,6 +78,31 @@ class Analyzer:
             self._one(text, reading, emotions[row], encoded.vector[row], top_k)
             for row, (text, reading) in enumerate(zip(texts, self.readings(texts, encoded), strict=True))
         ]
+
+    def with_wants(self, analyses: Sequence[Analysis], histories: Sequence[Sequence[Utterance]]) -> list[Analysis]:
+        """Returns the analyses with the wants of those messages that have several, each part read by itself after the same turns."""
+        asked = [(number, part) for number, analysis in enumerate(analyses) for part in self._parts(analysis)]
+        if not asked:
+            return list(analyses)
+        texts = [part for _, part in asked]
+        encoded = self.bundle.encoder.encode(texts, [histories[number] for number, _ in asked])
+        wants: dict[int, dict[str, SearchHit]] = {}
+        for (number, _), part in zip(asked, self.from_encoded(texts, encoded, top_k=1), strict=True):
+            hit = part.hits[0] if part.hits else None
+            needed = _SURE_OF_NAMED if part.intent.name in analyses[number].intents else _SURE_OF_PART
+            if hit is not None and hit.confidence >= needed and part.intent.name == self.bundle.faq.by_id[hit.faq_id].intent:
+                wants.setdefault(number, {}).setdefault(part.intent.name, hit)
+        return [
+            replace(analysis, intents=tuple(dict.fromkeys([*analysis.intents, *own]))[:_MOST_INTENTS], wants=tuple(own.values()))
+            if len(own := wants.get(number, {})) > 1 else analysis
+            for number, analysis in enumerate(analyses)
+        ]  # fmt: skip
+
+    def _parts(self, analysis: Analysis) -> tuple[str, ...]:
+        """The parts of a message that has no sure answer as a whole, or more wants than that answers."""
+        best = analysis.hits[0].confidence if analysis.hits else 0.0
+        answered = best >= self._calibration.thresholds.faq_direct and len(analysis.intents) == 1
+        return () if answered or analysis.kind != "text" else parts_of(analysis.text)
 
     def readings(self, texts: Sequence[str], encoded: Encoded) -> list[Reading]:
         """Returns the calibrated probabilities of intents and of being out of scope for each pass."""
@@ -95,7 +125,7 @@ class Analyzer:
         present = [
             index for index in np.argsort(-presence, kind="stable") if presence[index] >= self._calibration.thresholds.presence
         ]
-        codes = [labels.intents[index] for index in present[:3]]
+        codes = [labels.intents[index] for index in present[:_MOST_INTENTS]]
         top = int(emotions.argmax())
         scores = {name: round(float(value), 4) for name, value in zip(labels.emotions, emotions, strict=True)}
         label = labels.emotions[top]

@@ -109,12 +109,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class SlotRule:
-    """The slots that an intent needs, if the message names one of the words (always, when there are none)."""
+    """The slots that an intent needs, if the message names one of the words (always, when there are none).
+
+    They are asked for always, only without an entry that surely answers, or only if nothing else fits, not even a suggestion.
+    """
 
     intent: str
     words: tuple[str, ...]
     slots: tuple[str, ...]
-    only_without_answer: bool
+    only_without_answer: bool = False
+    only_if_nothing_fits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +228,13 @@ def _slot(name: str, row: dict[str, Any]) -> Slot:
 
 
 def _slot_rules(intent: str, row: dict[str, Any]) -> list[SlotRule]:
-    late = bool(row.get("only_without_answer"))
-    if "products" in row:
-        return [
-            SlotRule(intent, _lower(part.get("words", ())), tuple(part["slots"]), bool(part.get("only_without_answer", late)))
-            for part in row["products"]
-        ]
-    return [SlotRule(intent, (), tuple(row["slots"]), late)]
+    return [
+        SlotRule(
+            intent, _lower(part.get("words", ())), tuple(part["slots"]),
+            *(bool(part.get(name, row.get(name))) for name in ("only_without_answer", "only_if_nothing_fits")),
+        )
+        for part in row.get("products", [row])
+    ]  # fmt: skip
 
 
 def _lower(words: Iterable[object]) -> tuple[str, ...]:

@@ -131,7 +131,8 @@ def explaining(
     """
     bundle, text = analyzer.bundle, check_text(request.text)
     encoded = bundle.encoder.encode([text], [request.history])
-    analysis, reading = analyzer.from_encoded([text], encoded)[0], analyzer.readings([text], encoded)[0]
+    (analysis,) = analyzer.with_wants(analyzer.from_encoded([text], encoded), [request.history])
+    reading = analyzer.readings([text], encoded)[0]
     decision, path = decide_with_path(analysis, conversation, circumstances, knowledge)
     searched = "faq" not in analysis.degraded
     found = Explanation(

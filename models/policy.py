@@ -105,9 +105,7 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
     heard = 0 if handed_off else conversation.heard
     if heard is not None and not handed_off:
         heard += len(turns) - len(conversation.turns)
-    tried = conversation.tried
-    if decision.answer is not None and decision.answer.faq_id not in tried:
-        tried = (*tried, decision.answer.faq_id)
+    sent = [answer.faq_id for answer in (decision.answer, decision.second_answer) if answer is not None]
     return Conversation(
         conversation_id=conversation.conversation_id,
         turns=turns[-_MEMORY:],
@@ -115,7 +113,7 @@ def advance(conversation: Conversation, analysis: Analysis, decision: Decision) 
         misses=_misses(conversation, analysis, decision),
         open_slots=decision.open_slots,
         handed_off=conversation.handed_off or handed_off,
-        tried=tried,
+        tried=tuple(dict.fromkeys([*conversation.tried, *sent])),
         heard=heard,
         added=conversation.added,
     )
@@ -181,7 +179,7 @@ class Case:
             wanted = first.confidence >= self.thresholds.intent
         else:
             wanted = human in self.analysis.intents and self.human_share() >= self.pack.policy.human_share
-        return self._hand_off("user_request") if wanted and not is_out_of_scope(self.analysis, self.thresholds) else None
+        return self._hand_off("user_request") if wanted and not self.is_rejected() else None
 
     def human_share(self) -> float:
         """Returns the probability in the ranking that a person is asked for, in [0, 1]."""
@@ -220,7 +218,8 @@ class Case:
 
     def number_alone(self) -> Decision | None:
         """An order or parcel number that nothing asked for: a person gets it with the want before it, or the want is asked for."""
-        if not self.is_number() or self.is_direct(self.best_hit()) or self.needed_slots(answered=False) is not None:
+        needed = self.needed_slots()
+        if not self.is_number() or self.is_direct(self.best_hit()) or (needed is not None and needed.missing):
             return None
         past = self.conversation.past
         if not past or past[-1].intent.startswith("chitchat."):
@@ -241,7 +240,7 @@ class Case:
 
     def missing_slots(self) -> Decision | None:
         """The intent needs to know more: one thing is asked for, or a person gets what was said at once."""
-        needed = self.needed_slots(answered=self.is_direct(self.best_hit()))
+        needed = self.needed_slots()
         if needed is None:
             return None
         return self._clarify(needed, "missing_slots") if needed.missing else self._slots_done(needed)
@@ -253,9 +252,8 @@ class Case:
         return None if own else talk
 
     def faq_above_direct(self) -> Decision | None:
-        """The entry is sure enough to be sent."""
-        best = self.best_hit()
-        return self._answer(best) if self.is_direct(best) and best is not None else None
+        """The entry is sure enough to be sent, of the whole message or of its parts."""
+        return self._answer(*self.answers) if self.answers else None
 
     def faq_above_suggest(self) -> Decision | None:
         """Entries are likely enough to be offered."""
@@ -285,7 +283,7 @@ class Case:
 
     def is_rejected(self) -> bool:
         """Tells whether the message is out of scope and no entry surely answers it all the same."""
-        return is_out_of_scope(self.analysis, self.thresholds) and not self.is_sure(self.best_hit())
+        return is_out_of_scope(self.analysis, self.thresholds) and not self.is_sure(self.best_hit()) and not self.answers
 
     def give_up_word(self) -> str | None:
         """The words by which the customer gives up, or None."""
@@ -297,6 +295,28 @@ class Case:
             return ""
         titles = (self.pack.intent(code).title for code in self.analysis.intents)
         return self.pack.replies["several"].format(wants="、".join(titles))
+
+    @functools.cached_property
+    def answers(self) -> tuple[SearchHit, ...]:
+        """The entries that are sent, two at most: that of the whole message, and one of another want, or those of two of its parts."""
+        best = self.best_hit()
+        wants = [
+            hit for hit in self.analysis.wants if self.is_direct(hit) and is_usable(self.faq.by_id[hit.faq_id], self.circumstances)
+        ]
+        if best is not None and self.is_direct(best):
+            intent = self.faq.by_id[best.faq_id].intent
+            others = [hit for hit in wants if self.faq.by_id[hit.faq_id].intent != intent]
+            return (best, *(others or self._second_wants(best, intent))[:1])
+        return tuple(wants[:2]) if len(wants) > 1 else ()
+
+    def _second_wants(self, best: SearchHit, intent: str) -> list[SearchHit]:
+        """The second want of a message, answered as well if an entry surely does."""
+        others = [code for code in self.analysis.intents if code != intent]
+        return [
+            hit for hit in self.hits[1:]
+            if hit.faq_id != best.faq_id and hit.calibrated and self.faq.by_id[hit.faq_id].intent in others
+            and hit.confidence >= max(_SECOND_ANSWER, self.thresholds.faq_suggest)
+        ]  # fmt: skip
 
     def is_direct(self, hit: SearchHit | None) -> bool:
         """Tells whether an entry is sent. One found by a question added after calibration never is: how sure it is, was never measured."""
@@ -326,11 +346,12 @@ class Case:
 
     def would_miss(self) -> bool:
         """Tells whether the bot has nothing that helps."""
-        if self.is_rejected():
-            return True
-        if self.is_direct(self.best_hit()) or self._offered() or self._chitchat() is not None or self.praises():
-            return False
-        return self.needed_slots(answered=False) is None
+        return self.is_rejected() or (not self.something_fits and self.needed_slots() is None)
+
+    @functools.cached_property
+    def something_fits(self) -> bool:
+        """Whether there is an answer, a suggestion, small talk or thanks to send."""
+        return bool(self.answers) or bool(self._offered()) or self._chitchat() is not None or self.praises()
 
     def praises(self) -> bool:
         """Tells whether a happy customer says so and asks for nothing."""
@@ -394,12 +415,14 @@ class Case:
         lead = first.confidence - second.confidence if len(self.analysis.ranking) > 1 else 1.0
         return first.confidence >= self.thresholds.intent and lead >= self.thresholds.intent_margin
 
-    def needed_slots(self, *, answered: bool) -> OpenSlots | None:
+    def needed_slots(self) -> OpenSlots | None:
         """The slots that the intent needs, with those that the message fills; None if it needs none, or was asked already."""
         if not self.is_sure_of_intent():
             return None
         for rule in self.pack.slot_rules:
-            if rule.intent != self.analysis.intent.name or (rule.only_without_answer and answered):
+            if rule.intent != self.analysis.intent.name or (rule.only_without_answer and self.answers):
+                continue
+            if rule.only_if_nothing_fits and self.something_fits:
                 continue
             if rule.words and not any(word in self.words for word in rule.words):
                 continue
@@ -447,29 +470,23 @@ class Case:
 
     # Replies ----------------------------------------------------------------------------------------------------------
 
-    def _answer(self, hit: SearchHit) -> Decision:
+    def _answer(self, hit: SearchHit, second: SearchHit | None = None) -> Decision:
         entry = self.faq.by_id[hit.faq_id]
         known = [self.faq.by_id[name] for name in entry.related if name in self.faq.by_id]
         usable = [other for other in known if is_usable(other, self.circumstances)]
         related = tuple((other.faq_id, other.question) for other in usable[: self.pack.policy.related])
-        answer = Answer(entry.answer, entry.steps, entry.faq_id, hit.matched_question, hit.confidence, hit.score)
-        parts = [self._with_empathy(entry.answer), self._second_answer(entry.faq_id, entry.intent)]
-        reply = "\n".join(filter(None, parts))
-        return self._make("answer", "faq_above_direct", reply, answer=answer, related=related, open_slots=self._invited(entry))
+        reply = self._with_empathy(entry.answer)
+        if second is not None:
+            other = self.faq.by_id[second.faq_id]
+            reply += "\n" + self.pack.replies["also"].format(question=other.question) + other.answer
+        return self._make(
+            "answer", "faq_above_direct", reply, answer=self._answer_of(hit), second_answer=None if second is None else self._answer_of(second),
+            related=related, open_slots=self._invited(entry),
+        )  # fmt: skip
 
-    def _second_answer(self, faq_id: str, intent: str) -> str:
-        """The second want of a message, answered as well if an entry surely does."""
-        others = [code for code in self.analysis.intents if code != intent]
-        for hit in self.hits[1:]:
-            entry = self.faq.by_id[hit.faq_id]
-            if (
-                entry.faq_id != faq_id
-                and hit.calibrated
-                and entry.intent in others
-                and hit.confidence >= max(_SECOND_ANSWER, self.thresholds.faq_suggest)
-            ):
-                return self.pack.replies["also"].format(question=entry.question) + entry.answer
-        return ""
+    def _answer_of(self, hit: SearchHit) -> Answer:
+        entry = self.faq.by_id[hit.faq_id]
+        return Answer(entry.answer, entry.steps, entry.faq_id, hit.matched_question, hit.confidence, hit.score)
 
     def _with_empathy(self, reply: str) -> str:
         return f"{self.alert.script}{reply}" if self.alert.script else reply
@@ -484,9 +501,8 @@ class Case:
         answer = None
         text = reply or self._with_empathy(self.pack.replies["handoff"])
         if kind == "emotion" and self.is_direct(best) and best is not None:
-            entry = self.faq.by_id[best.faq_id]
-            answer = Answer(entry.answer, entry.steps, entry.faq_id, best.matched_question, best.confidence, best.score)
-            text = f"{text}\n{entry.answer}"
+            answer = self._answer_of(best)
+            text = f"{text}\n{answer.text}"
         return self._make("handoff", reason or kind, text, handoff=Handoff(kind, self._summary(slots)), answer=answer)
 
     def _summary(self, slots: OpenSlots | None) -> str:
@@ -536,11 +552,11 @@ class Case:
         script = self.pack.soothing_script(label, self.analysis.intent.name) if self.analysis.kind == "text" and sure else None
         return EmotionAlert(reason is not None, reason, script.script_id if script else None, script.text if script else None)
 
-    def _make(self, decision: str, reason: str, reply: str, *, answer: Answer | None = None, suggestions: tuple[SearchHit, ...] = (),
+    def _make(self, decision: str, reason: str, reply: str, *, answer: Answer | None = None, second_answer: Answer | None = None, suggestions: tuple[SearchHit, ...] = (),
               related: tuple[tuple[str, str], ...] = (), missing_slots: tuple[str, ...] = (), handoff: Handoff | None = None,
               open_slots: OpenSlots | None = None, miss: bool = False) -> Decision:  # fmt: skip
         return Decision(
-            decision, reason, reply, self.alert, self.priority, self.repetition, answer, suggestions, related, missing_slots,
+            decision, reason, reply, self.alert, self.priority, self.repetition, answer, second_answer, suggestions, related, missing_slots,
             handoff, open_slots, miss,
         )  # fmt: skip
 

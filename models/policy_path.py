@@ -83,7 +83,7 @@ def _out_of_scope(case: Case) -> dict[str, Fact]:
 
 
 def _missing_slots(case: Case) -> dict[str, Fact]:
-    needed = case.needed_slots(answered=case.is_direct(case.best_hit()))
+    needed = case.needed_slots()
     return _intent(case) | {"missing_slots": () if needed is None else needed.missing}
 
 

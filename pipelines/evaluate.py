@@ -40,6 +40,7 @@ from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared, load
 from pipelines.progress import console
 from pipelines.report import print_report
 from pipelines.tracking import Run
+from pipelines.two_wants import measure_two_wants
 from pipelines.workspace import Workspace
 
 _CHALLENGE = "challenge"
@@ -83,6 +84,7 @@ class Asked:
         confidence: Of the best. Shape: (n,).
         right: Whether the best is right. Shape: (n,).
         kept: Whether it is taken for a shop's business. Shape: (n,).
+        anger: Probability that its writer is angry. Shape: (n,).
     """
 
     encoded: Encoded | None
@@ -90,6 +92,7 @@ class Asked:
     confidence: NDArray[np.float64]
     right: NDArray[np.bool_]
     kept: NDArray[np.bool_]
+    anger: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,11 @@ def run(config: EvaluateConfig, folder: Path, workspace: Workspace, tracker: Run
     results: dict[str, Any] = {
         "intent": measure_intent(case, analyses),
         "emotion": measure_emotion(case, analyses, others),
+        "single_moods": measure_single_moods(case, asked, outside),
         "challenge": measure_challenge(case, others),
         "context": measure_context(case, analyses),
         "faq": measure_faq(case, asked),
+        "two_wants": measure_two_wants(case.analyzer, case.prepared.queries["test"], seed=config.seed),
         "out_of_scope": measure_out_of_scope(case, encoded, analyses, outside, asked),
         "calibration": measure_calibration(case, analyses, asked, outside.analyses),
     }
@@ -172,16 +177,14 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
     titles = [info.title for info in case.bundle.pack.emotions]
     truth = np.array([names.index(row.emotion) for row in case.messages])
     predicted = np.array([names.index(analysis.emotion.label) for analysis in analyses])
-    train = [row for row in case.prepared.messages["train"] if row.emotion]
     other_scores = np.stack([others[row.row_id] for row in case.messages])
     other = other_scores.argmax(1)
-    labels = [names.index(row.emotion) for row in train]
-    with_turns = baseline.classify_turns(_with_turns(case, train), labels, _with_turns(case, case.messages))
+    with_turns = baseline.classify_turns(*_train_moods(case), _with_turns(case, case.messages))
     counts = confusion_matrix(truth, predicted, len(names))
     _draw(case, lambda folder: plots.confusion(counts, titles, folder / "emotion_confusion.png", title="情绪 emotion"))
     is_angry = truth == names.index("angry")
     alert = case.bundle.calibration.thresholds.anger_alert
-    anger = np.array([analysis.emotion.scores["angry"] for analysis in analyses])
+    anger = _anger(analyses)
     alarmed = anger >= alert
     baseline_scores = other_scores[:, names.index("angry")]
     return _compare(case, truth, predicted, other) | {
@@ -194,6 +197,22 @@ def measure_emotion(case: Case, analyses: Sequence[Analysis], others: dict[str, 
         "anger_few_alarms": _alarm(is_angry, _loudest(anger, is_angry, _FEW_ALARMS)),
         "anger_few_alarms_baseline": _alarm(is_angry, _loudest(baseline_scores, is_angry, _FEW_ALARMS)),
     }
+
+
+def measure_single_moods(case: Case, asked: Asked, outside: Outside) -> dict[str, dict[str, Any]]:
+    """Anger at its alert among single messages: what customers ask the knowledge base, and what is no shop's business."""
+    alert = case.bundle.calibration.thresholds.anger_alert
+    kinds: dict[str, tuple[Sequence[FaqQuery | OutOfScopeText], NDArray[np.float64]]] = {
+        "faq_queries": (case.prepared.queries["test"], asked.anger),
+        "out_of_scope": (outside.rows, _anger(outside.analyses)),
+    }
+    found = {}
+    for name, (rows, anger) in kinds.items():
+        felt = np.array([bool(row.emotion) for row in rows], np.bool_)
+        if felt.any():
+            is_angry = np.array([row.emotion == "angry" for row in rows])[felt]
+            found[name] = {"n_all": int(felt.sum())} | _alarm(is_angry, anger[felt] >= alert)
+    return found
 
 
 def _loudest(scores: NDArray[np.float64], is_angry: NDArray[np.bool_], false_alarms: float) -> NDArray[np.bool_]:
@@ -466,11 +485,21 @@ def check_gates(numbers: dict[str, float], gates: dict[str, float]) -> list[dict
 
 def _emotion_baseline(case: Case) -> dict[str, NDArray[np.float64]]:
     """Returns the baseline's score of each emotion for every test message, by row id."""
-    names = case.bundle.labels.emotions
-    train, test = ([row for row in case.prepared.messages[split] if row.emotion] for split in ("train", "test"))
-    felt = [names.index(row.emotion) for row in train]
-    found = baseline.scores([row.text for row in train], felt, [row.text for row in test], classes=len(names))
+    test = [row for row in case.prepared.messages["test"] if row.emotion]
+    train, felt = _train_moods(case)
+    classes = len(case.bundle.labels.emotions)
+    found = baseline.scores([text for text, _ in train], felt, [row.text for row in test], classes=classes)
     return {row.row_id: own for row, own in zip(test, found, strict=True)}
+
+
+def _train_moods(case: Case) -> tuple[list[tuple[str, str]], list[int]]:
+    """All that emotions are learnt from, messages with the turns before them and single texts, and the emotions."""
+    names, prepared = case.bundle.labels.emotions, case.prepared
+    rows = [row for row in prepared.messages["train"] if row.emotion]
+    both: list[FaqQuery | OutOfScopeText] = [*prepared.queries["train"], *prepared.out_of_scope["train"]]
+    single = [row for row in both if row.emotion]
+    texts = [*_with_turns(case, rows), *((row.text, "") for row in single)]
+    return texts, [names.index(emotion) for emotion in [row.emotion for row in rows] + [row.emotion for row in single]]
 
 
 def _with_turns(case: Case, rows: Sequence[Message]) -> list[tuple[str, str]]:
@@ -601,7 +630,7 @@ def _ask_all(case: Case) -> Asked:
     """Asks every test query once, through the analyzer that serves."""
     queries = case.prepared.queries["test"]
     if not queries:
-        return Asked(None, [], np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_))
+        return Asked(None, [], np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_), np.zeros(0))
     texts = [query.text for query in queries]
     encoded = case.bundle.encoder.encode(texts)
     found = case.analyzer.from_encoded(texts, encoded, top_k=10)
@@ -609,7 +638,11 @@ def _ask_all(case: Case) -> Asked:
     confidence = np.array([analysis.hits[0].confidence if analysis.hits else 0.0 for analysis in found])
     right = np.array([bool(ids) and query.is_answered_by(ids[0]) for ids, query in zip(ranked, queries, strict=True)])
     kept = np.array([not is_out_of_scope(analysis, case.bundle.calibration.thresholds) for analysis in found])
-    return Asked(encoded, ranked, confidence, right, kept)
+    return Asked(encoded, ranked, confidence, right, kept, _anger(found))
+
+
+def _anger(analyses: Sequence[Analysis]) -> NDArray[np.float64]:
+    return np.array([analysis.emotion.scores["angry"] for analysis in analyses])
 
 
 def _mrr(ranked: Sequence[Sequence[str]], queries: Sequence[FaqQuery]) -> float:

@@ -37,9 +37,9 @@ def run(config: PrepareConfig, folder: Path, workspace: Workspace, tracker: Run)
     splits = split_dialogues(dialogues, fractions=config.fractions, seed=config.seed, threshold=config.near_duplicate)
     _refuse_unlabelled(splits, config.dialogues)
     entries = [entry for entry in read_faq(config.faq, labels, on_bad_row=config.on_bad_row) if entry.status == "published"]
-    given = _labelled_lines(config.faq_queries, {entry.faq_id for entry in entries})
+    given = _labelled_lines(config.faq_queries, {entry.faq_id for entry in entries}, labels.emotions)
     queries = fit_to_learn(given, entries, threshold=config.near_duplicate)
-    out_of_scope = _labelled_lines(config.out_of_scope, None)
+    out_of_scope = _labelled_lines(config.out_of_scope, None, labels.emotions)
     measured = [row["text"] for row in (*queries, *out_of_scope) if row["split"] != "train"]
     splits["train"], leaked = _without_leaks(splits, measured, config.near_duplicate)
     rows = {name: message_rows(splits[name]) for name in SPLITS}
@@ -181,7 +181,7 @@ def _reviewed(
     return kept, counts
 
 
-def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[str, Any]]:
+def _labelled_lines(path: Path | None, faq_ids: set[str] | None, emotions: Sequence[str]) -> list[dict[str, Any]]:
     if path is None:
         return []
     rows = []
@@ -196,6 +196,8 @@ def _labelled_lines(path: Path | None, faq_ids: set[str] | None) -> list[dict[st
                 raise DataError(f"{where}: faq_id {name!r} is not in the knowledge base; correct it")
         if faq_ids is not None and raw.get("faq_id") is None and raw.get("also"):
             raise DataError(f"{where}: also names {raw['also']!r}, but faq_id is null; put one of them into faq_id")
+        if raw.get("emotion") and raw["emotion"] not in emotions:
+            raise DataError(f"{where}: emotion is {raw['emotion']!r}, expected one of {', '.join(emotions)}, or none; correct it")
         masked = mask_pii(clean(text))
         if not masked:
             raise DataError(f"{where}: text is {text!r}, expected words; fill it in or remove the line")

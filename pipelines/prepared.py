@@ -35,7 +35,8 @@ class Message:
 class FaqQuery:
     """A question and the entry that answers it, None if none does; `also` are others whose answer is right too.
 
-    `intent` is known of some that no entry answers; "" if not. `origin` names who wrote it, where several did; one may be harder.
+    `intent` is known of some that no entry answers, `emotion` of some of all; "" if not. `origin` names who wrote it, where several
+    did; one may be harder.
     """
 
     text: str
@@ -43,6 +44,7 @@ class FaqQuery:
     also: tuple[str, ...] = ()
     intent: str = ""
     origin: str = ""
+    emotion: str = ""
 
     def is_answered_by(self, faq_id: str) -> bool:
         """Tells whether an entry's answer is right."""
@@ -51,10 +53,11 @@ class FaqQuery:
 
 @dataclass(frozen=True, slots=True)
 class OutOfScopeText:
-    """A message that a shop cannot answer: `near`, `far` or `gibberish`."""
+    """A message that a shop cannot answer: `near`, `far` or `gibberish`. `emotion` is "" where nobody labelled it."""
 
     text: str
     kind: str
+    emotion: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,14 @@ def load_prepared(folder: Path) -> Prepared:
     queries: dict[str, list[FaqQuery]] = {"train": [], "dev": [], "test": []}
     for row in _lines(folder / "faq_queries.jsonl"):
         queries[row["split"]].append(
-            FaqQuery(row["text"], row["faq_id"], tuple(row.get("also") or ()), row.get("intent") or "", row.get("origin") or "")
-        )
+            FaqQuery(
+                row["text"], row["faq_id"], tuple(row.get("also") or ()),
+                *(row.get(name) or "" for name in ("intent", "origin", "emotion")),
+            )
+        )  # fmt: skip
     out_of_scope: dict[str, list[OutOfScopeText]] = {"train": [], "dev": [], "test": []}
     for row in _lines(folder / "out_of_scope.jsonl"):
-        out_of_scope[row["split"]].append(OutOfScopeText(row["text"], row.get("kind", "")))
+        out_of_scope[row["split"]].append(OutOfScopeText(row["text"], row.get("kind", ""), row.get("emotion") or ""))
     messages = {name: [_message(row) for row in dataset[name]] if name in dataset else [] for name in ("train", "dev", "test")}
     return Prepared(LabelSet(tuple(labels["intents"]), tuple(labels["emotions"])), messages, entries, queries, out_of_scope)
 

@@ -40,6 +40,12 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ("anger recall at 5 % false alarms, a threshold read off the test", str(anger["n"]), spread(few["recall"], few["recall_interval"]),
          spread(other_few["recall"], other_few["recall_interval"])),
     ]  # fmt: skip
+    for name, own in results["single_moods"].items():
+        title = {"faq_queries": "FAQ queries", "out_of_scope": "out-of-scope texts"}[name]
+        rows += [
+            (f"anger recall among {title}", str(own["n"]), spread(own["recall"], own["recall_interval"]), ""),
+            (f"anger false alarms among {title}", str(own["n_all"] - own["n"]), number(own["false_alarms"]), ""),
+        ]
     if faq["n"]:
         rows += [
             ("FAQ Hit@1", str(faq["n_answerable"]), spread(faq["hit_at_1"], faq["hit_at_1_interval"]), spread(faq["tfidf_hit_at_1"], faq["tfidf_hit_at_1_interval"])),
@@ -58,6 +64,9 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
                 (f"FAQ Hit@1, {own['origin']}", str(own["n_answerable"]), spread(own["hit_at_1"], own["hit_at_1_interval"]), ""),
                 (f"FAQ coverage at 95 % precision with 0.4 unanswerable ones, {own['origin']}", str(own["n"]), number(own["coverage_at_95_with_fewer"]), ""),
             ]  # fmt: skip
+    two = results["two_wants"]
+    for name, title in (("both", "both answered"), ("one", "one answered"), ("wrong", "a wrong answer sent")) if two["n"] else ():
+        rows.append((f"two FAQ queries in one message, {title}", str(two["n"]), spread(two[name], two["intervals"][name]), ""))
     if outside["n"]:
         rows.append(("out-of-scope AUROC", str(outside["n"]), number(outside["auroc"]), ""))
         for part in (outside, outside["at_95"]):

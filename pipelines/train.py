@@ -219,8 +219,12 @@ def model_inputs(messages: Sequence[Message], input_format: InputFormat) -> list
 
 
 def training_rows(prepared: Prepared, input_format: InputFormat) -> list[TrainingRow]:
-    """Returns what the training loop learns from: labelled messages, queries that no entry answers, and out-of-scope texts."""
+    """Returns what the training loop learns from: labelled messages, queries and out-of-scope texts.
+
+    A query that an entry answers is learnt as its question; it is among these as well if its emotion is known.
+    """
     labels = prepared.labels
+    intent_of = {entry.faq_id: entry.intent for entry in prepared.entries}
     messages, out_of_scope = prepared.messages["train"], prepared.out_of_scope["train"]
     rows = [
         TrainingRow(
@@ -229,12 +233,17 @@ def training_rows(prepared: Prepared, input_format: InputFormat) -> list[Trainin
         )
         for (text, context), row in zip(model_inputs(messages, input_format), messages, strict=True)
     ]  # fmt: skip
-    # They lie just inside what a shop is asked, where out of scope begins.
-    rows += [
-        TrainingRow(message_text(query.text, input_format), "", (labels.intents.index(query.intent),), -1)
-        for query in prepared.queries["train"] if query.faq_id is None and query.intent in labels.intents
-    ]  # fmt: skip
-    return rows + [TrainingRow(message_text(row.text, input_format), "", (), -1) for row in out_of_scope]
+    # What no entry answers lies just inside what a shop is asked, where out of scope begins.
+    for query in prepared.queries["train"]:
+        intent = query.intent if query.faq_id is None else intent_of.get(query.faq_id)
+        if intent in labels.intents and (query.faq_id is None or query.emotion):
+            rows.append(_single(query.text, (labels.intents.index(intent),), query.emotion, labels, input_format))
+    return rows + [_single(row.text, (), row.emotion, labels, input_format) for row in out_of_scope]
+
+
+def _single(text: str, intents: tuple[int, ...], emotion: str, labels: LabelSet, input_format: InputFormat) -> TrainingRow:
+    """A message without turns before it, whose emotion may be unknown."""
+    return TrainingRow(message_text(text, input_format), "", intents, labels.emotions.index(emotion) if emotion else -1)
 
 
 def entry_questions(

@@ -38,7 +38,7 @@ def units(texts: Iterable[str], *, size: int = 16) -> NDArray[np.float32]:
 
 
 def analysis(
-    text: str = "在说什么", *, intents: Sequence[str] = ("logistics.tracking",), emotion: str = "neutral",
+    text: str = "在说什么", *, intents: Sequence[str] = ("logistics.carrier",), emotion: str = "neutral",
     scores: Mapping[str, float] | None = None, out_of_scope: float = 0.0, hits: Sequence[SearchHit] = (), kind: str = "text",
     entities: Sequence[Entity] | None = None, first: str | None = None, like: str | None = None,
 ) -> Analysis:  # fmt: skip

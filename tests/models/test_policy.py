@@ -181,7 +181,7 @@ def test_abstaining_never_touches_the_ranking(knowledge: Knowledge) -> None:
     before = copy.deepcopy(found)
     decided(found, knowledge)
     assert found == before
-    assert found.intent.name == "logistics.tracking"
+    assert found.intent.name == "logistics.carrier"
 
 
 def test_missing_slots_go_before_an_answer(knowledge: Knowledge) -> None:
@@ -215,12 +215,33 @@ def test_a_guess_at_the_intent_opens_no_clarification(knowledge: Knowledge) -> N
 
 
 def test_a_fallback_names_what_the_message_is_surely_about(knowledge: Knowledge) -> None:
-    found = analysis("那个能给弄弄不", intents=("logistics.urge",))
-    about, plain = knowledge.pack.intent("logistics.urge").title, knowledge.pack.replies["fallback"]
+    found = analysis("那个能给弄弄不", intents=("aftersale.repair",))
+    about, plain = knowledge.pack.intent("aftersale.repair").title, knowledge.pack.replies["fallback"]
     assert about in decided(found, knowledge).reply
     guessed = replace(found, ranking=(replace(found.ranking[0], confidence=knowledge.thresholds.intent - 0.01),))
-    for unsure in (guessed, analysis("好 那个能弄弄不", intents=("chitchat.ack", "logistics.urge"))):
+    for unsure in (guessed, analysis("好 那个能弄弄不", intents=("chitchat.ack", "aftersale.repair"))):
         assert decided(unsure, knowledge).reply.endswith(plain)
+
+
+def test_the_order_number_is_asked_for_only_where_nothing_else_fits(knowledge: Knowledge) -> None:
+    intents = ("aftersale.exchange",)
+    found = analysis("想换一下", intents=intents)
+    assert decided(found, knowledge).missing_slots == ("order_id", "wanted_instead")
+    assert decided(analysis("想换个小的", intents=intents), knowledge).open_slots == OpenSlots(
+        "aftersale.exchange", ("order_id", "wanted_instead"), {"wanted_instead": "小"}
+    )
+    for fits in (hit("return", UNSURE), hit("return", SURE)):
+        assert decided(analysis("想换一下", intents=intents, hits=[fits]), knowledge).missing_slots == ()
+    decisions, state = talk([found, analysis("20261115887766", intents=intents), analysis("大一码", intents=intents)], knowledge)
+    assert [decision.missing_slots for decision in decisions] == [("order_id", "wanted_instead"), ("wanted_instead",), ()]
+    assert decisions[-1].reason == "slots_complete" and state.handed_off
+
+
+def test_a_call_for_a_person_that_looks_strange_is_heard_if_an_entry_is_sure_of_it(knowledge: Knowledge) -> None:
+    odd = analysis("转仁工", intents=("service.human",), out_of_scope=0.9)
+    unsure = replace(odd, ranking=(replace(odd.ranking[0], confidence=0.6),))
+    assert outcome(unsure, knowledge) == ("fallback", "out_of_scope")
+    assert outcome(replace(unsure, hits=(ANSWER,)), knowledge) == ("handoff", "user_request")
 
 
 def test_praise_is_no_question_that_was_missed(knowledge: Knowledge) -> None:
@@ -263,7 +284,7 @@ def test_a_number_that_nobody_asked_for_goes_to_a_person_with_the_want_before_it
     greeted, _ = talk([analysis("在吗", intents=("chitchat.greeting",)), first], knowledge)
     assert greeted[1].reason == "number_alone", "a greeting is no want"
     assert outcome(first, knowledge, Conversation(misses=1)) == ("clarify", "number_alone"), "a number is no miss"
-    assert outcome(analysis(f"我的{number}到底什么时候到", intents=("order.status",)), knowledge)[1] == "nothing_fits", (
+    assert outcome(analysis(f"我的{number}到底什么时候修", intents=("aftersale.repair",)), knowledge)[1] == "nothing_fits", (
         "words count"
     )
     assert outcome(analysis(number, hits=[ANSWER]), knowledge)[0] == "answer"
@@ -881,7 +902,7 @@ def test_advancing_keeps_what_was_said_and_tried(knowledge: Knowledge) -> None:
     after = advance(before, found, decision)
     assert before == Conversation("c1")
     assert [(turn.speaker, turn.text) for turn in after.turns] == [(Speaker.USER, "查物流"), (Speaker.AGENT, decision.reply)]
-    assert after.past == (PastMessage("logistics.tracking", "anxious", tuple(map(float, found.vector)), True),)
+    assert after.past == (PastMessage("logistics.carrier", "anxious", tuple(map(float, found.vector)), True),)
     assert (after.conversation_id, after.tried, after.turn) == ("c1", ("tracking",), 1)
     assert advance(after, found, decision).tried == ("tracking",)
     other = advance(after, found, replace(decision, answer=replace(decision.answer, faq_id="return")))  # type: ignore[type-var]

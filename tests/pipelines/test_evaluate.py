@@ -33,6 +33,7 @@ from pipelines.evaluate import (
     _with_emotion,
     measure_calibration,
     measure_out_of_scope,
+    measure_single_moods,
 )
 from pipelines.jobs import _inputs, _labels
 from pipelines.prepared import FaqQuery, Message, OutOfScopeText, Prepared
@@ -92,7 +93,7 @@ def test_queries_of_several_origins_are_measured_apart_as_well(tmp_path: Path) -
     said: Any = SimpleNamespace(
         intent=SimpleNamespace(name="a.b", confidence=0.9), emotion=SimpleNamespace(label="neutral", confidence=0.9), out_of_scope=0.0,
     )  # fmt: skip
-    found = measure_calibration(case, [said], Asked(None, [], confidence, right, right), [])
+    found = measure_calibration(case, [said], Asked(None, [], confidence, right, right, confidence), [])
     assert {name: (own["n"], round(own["ece"], 3)) for name, own in found["faq"]["slices"].items()} == {
         "origin july": (40, 0.5), "origin june": (60, 0.0),
     }  # fmt: skip
@@ -154,10 +155,10 @@ def test_another_right_entry_counts_as_right() -> None:
     ]  # fmt: skip
 
 
-def _analysed(out_of_scope: float, sure: float) -> Any:
+def _analysed(out_of_scope: float, sure: float, *, angry: float = 0.0) -> Any:
     """A message whose best entry is b."""
-    best = SimpleNamespace(faq_id="b", confidence=0.9)
-    return SimpleNamespace(hits=[best], out_of_scope=out_of_scope, intent=SimpleNamespace(confidence=sure))
+    best, mood = SimpleNamespace(faq_id="b", confidence=0.9), SimpleNamespace(scores={"angry": angry})
+    return SimpleNamespace(hits=[best], out_of_scope=out_of_scope, intent=SimpleNamespace(confidence=sure), emotion=mood)
 
 
 def test_hit_at_1_counts_another_right_entry() -> None:
@@ -194,6 +195,20 @@ def test_of_queries_it_is_told_how_many_are_taken_for_the_business_of_a_shop() -
     assert [(part["in_scope_kept"], part["kinds"]["near"]["recall"]) for part in (both, both["at_95"])] == [(1, 0), (0, 1)]
     none = measure_out_of_scope(case, encoded, [_analysed(0.2, 0.1)], outside, replace(asked, kept=np.zeros(0, np.bool_)))
     assert np.isnan(none["queries_kept"]) and none["n_queries"] == 0
+
+
+def test_anger_among_single_messages_counts_those_whose_mood_is_known() -> None:
+    moods = ["angry", "angry", "neutral", "anxious", ""]
+    queries = [FaqQuery(str(number), "a", emotion=mood) for number, mood in enumerate(moods)]
+    asked = Asked(None, [], np.zeros(5), np.zeros(5, np.bool_), np.zeros(5, np.bool_), np.array([0.3, 0.1, 0.2, 0.1, 0.9]))
+    bundle: Any = SimpleNamespace(calibration=Calibration(thresholds=Thresholds(anger_alert=0.2)))
+    case = replace(_case(), bundle=bundle, prepared=replace(_case().prepared, queries={"test": queries}))
+    unknown = Outside([OutOfScopeText("天气", "far")], None, [_analysed(0.9, 0.1, angry=0.9)])
+    found = measure_single_moods(case, asked, unknown)
+    assert list(found) == ["faq_queries"], "of the other texts no mood is known"
+    assert [found["faq_queries"][name] for name in ("n_all", "n", "recall", "false_alarms")] == [4, 2, 0.5, 0.5]
+    calm = replace(unknown, rows=[OutOfScopeText("天气", "far", "neutral")])
+    assert measure_single_moods(case, asked, calm)["out_of_scope"]["false_alarms"] == 1.0
 
 
 def test_coverage_of_the_answerable_reckoned_by_hand() -> None:

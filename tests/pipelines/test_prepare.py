@@ -23,6 +23,7 @@ from pipelines.workspace import Workspace
 from tests.models.helpers import light
 from tests.tiny import ENTRIES
 
+EMOTIONS = ("neutral", "angry")
 IDS = [entry.faq_id for entry in ENTRIES]
 ROWS = st.fixed_dictionaries(
     {
@@ -64,8 +65,8 @@ def test_an_entry_that_is_none_is_refused_by_name(row: dict[str, object], unknow
     path = tmp_path / "faq_queries.jsonl"
     path.write_text(json.dumps({"text": "退货", "split": "dev", **row}), encoding="utf-8")
     with pytest.raises(DataError, match=f"faq_id '{unknown}' is not in the knowledge base"):
-        _labelled_lines(path, {"ab"})
-    assert _labelled_lines(path, {"ab", unknown})[0]["text"] == "退货"
+        _labelled_lines(path, {"ab"}, EMOTIONS)
+    assert _labelled_lines(path, {"ab", unknown}, EMOTIONS)[0]["text"] == "退货"
 
 
 @pytest.mark.parametrize("also", [["ab"], ["ab", "c"]])
@@ -73,7 +74,7 @@ def test_a_query_that_none_answers_has_no_other_right_entries(also: list[str], t
     path = tmp_path / "faq_queries.jsonl"
     path.write_text(json.dumps({"text": "退货", "split": "dev", "faq_id": None, "also": also}), encoding="utf-8")
     with pytest.raises(DataError, match=r"jsonl:1: also names .*, but faq_id is null; put one of them into faq_id"):
-        _labelled_lines(path, {"ab", "c"})
+        _labelled_lines(path, {"ab", "c"}, EMOTIONS)
 
 
 @pytest.mark.parametrize("text", ["", "  \t", "\u3000\n"])
@@ -83,7 +84,17 @@ def test_a_line_without_words_is_refused_by_number(text: str, faq_ids: set[str] 
     rows = [{"text": "退货", "split": "dev"}, {"text": text, "split": "train"}]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     with pytest.raises(DataError, match=r"lines\.jsonl:2: text is .*, expected words"):
-        _labelled_lines(path, faq_ids)
+        _labelled_lines(path, faq_ids, EMOTIONS)
+
+
+@pytest.mark.parametrize("faq_ids", [{"ab"}, None])
+def test_a_line_may_carry_an_emotion_and_no_unknown_one(faq_ids: set[str] | None, tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    rows = [{"text": text, "split": "train", "emotion": emotion} for text, emotion in (("退货", "angry"), ("开票", None))]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert [row["emotion"] for row in _labelled_lines(path, faq_ids, EMOTIONS)] == ["angry", None]
+    with pytest.raises(DataError, match=r"lines\.jsonl:1: emotion is 'angry', expected one of neutral, calm, or none; correct it"):
+        _labelled_lines(path, faq_ids, ("neutral", "calm"))
 
 
 # What is measured is not learnt ---------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_training_reads_what_was_exported(store: FeedbackStore, bundles: Path, t
 
     rows = prepare.message_rows(prepare.drop_copies(dialogues))
     assert [(row["text"], len(row["history"]), row["emotion"]) for row in rows] == [("那运费呢", 2, "confused")]
-    read = prepare._labelled_lines(queries, {"return_fee", "refund"})
+    read = prepare._labelled_lines(queries, {"return_fee", "refund"}, ())
     assert {row["text"]: row["faq_id"] for row in read} == {"那运费呢": "return_fee", "门店在哪?": "refund"}
 
 
