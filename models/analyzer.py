@@ -56,7 +56,7 @@ class Analyzer:
         self._titles = intents | {info.code: info.title for info in bundle.pack.emotions}
 
     def analyze(self, requests: Sequence[Request], *, top_k: int = 5) -> list[Analysis]:
-        """Returns the analysis of each message, in order: one encoder pass a message, and one for all parts of those that need it.
+        """Returns the analysis of each message, in order: one encoder pass a message, and one for the parts of those that ask for several things.
 
         Args:
             requests: The messages.
@@ -81,7 +81,9 @@ class Analyzer:
 
     def with_wants(self, analyses: Sequence[Analysis], histories: Sequence[Sequence[Utterance]]) -> list[Analysis]:
         """Returns the analyses with the wants of those messages that have several, each part read by itself after the same turns."""
-        asked = [(number, part) for number, analysis in enumerate(analyses) for part in self._parts(analysis)]
+        asked = [
+            (number, part) for number, analysis in enumerate(analyses) if analysis.kind == "text" for part in parts_of(analysis.text)
+        ]  # fmt: skip
         if not asked:
             return list(analyses)
         texts = [part for _, part in asked]
@@ -97,12 +99,6 @@ class Analyzer:
             if len(own := wants.get(number, {})) > 1 else analysis
             for number, analysis in enumerate(analyses)
         ]  # fmt: skip
-
-    def _parts(self, analysis: Analysis) -> tuple[str, ...]:
-        """The parts of a message that has no sure answer as a whole, or more wants than that answers."""
-        best = analysis.hits[0].confidence if analysis.hits else 0.0
-        answered = best >= self._calibration.thresholds.faq_direct and len(analysis.intents) == 1
-        return () if answered or analysis.kind != "text" else parts_of(analysis.text)
 
     def readings(self, texts: Sequence[str], encoded: Encoded) -> list[Reading]:
         """Returns the calibrated probabilities of intents and of being out of scope for each pass."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipelines.prepared import FaqQuery
 
 _PAIRS = 200
 _LONGEST = 16  # characters: two queries as people put into one line
+_PIECES = re.compile(r"[^\w%+.-].*\w")  # signs or blanks between words
 _AT_ONCE = 50
 
 
@@ -40,8 +42,10 @@ def measure_two_wants(analyzer: Analyzer, queries: Sequence[FaqQuery], *, seed: 
 
 
 def paired(queries: Sequence[FaqQuery], intents: dict[str, str], *, seed: int) -> list[tuple[FaqQuery, FaqQuery]]:
-    """Returns pairs of short answerable queries with different intents; no query is in two."""
-    short = [query for query in queries if query.faq_id is not None and len(query.text) <= _LONGEST]
+    """Returns pairs of short answerable queries, each of one piece, with different intents; no query is in two."""
+    short = [
+        query for query in queries if query.faq_id is not None and len(query.text) <= _LONGEST and not _PIECES.search(query.text)
+    ]
     random.Random(seed).shuffle(short)
     pairs = zip(short[::2], short[1::2], strict=False)
     return [pair for pair in pairs if len({intents[str(query.faq_id)] for query in pair}) == 2][:_PAIRS]

@@ -41,9 +41,9 @@ def test_what_a_reply_is_counted_as(sent: tuple[str | None, str | None], expecte
     assert outcomes(PAIR, replace(decision, answer=answers[0], second_answer=answers[1])) == expected
 
 
-def test_pairs_are_short_answerable_and_of_different_intents() -> None:
-    queries = [FaqQuery(f"问{number}", "ab"[number % 2]) for number in range(20)]
-    others = [FaqQuery("没有答案", None), FaqQuery("长" * 17, "a")]
+def test_pairs_are_short_whole_answerable_and_of_different_intents() -> None:
+    queries = [FaqQuery(f"问{number}?", "ab"[number % 2]) for number in range(20)]
+    others = [FaqQuery("没有答案", None), FaqQuery("长" * 17, "a"), FaqQuery("付了钱 没到账", "a"), FaqQuery("付了,没到", "b")]
     pairs = paired([*queries, *others], {"a": "x.y", "b": "x.z"}, seed=3)
     assert pairs and all({first.faq_id, second.faq_id} == {"a", "b"} for first, second in pairs)
     texts = [query.text for pair in pairs for query in pair]
