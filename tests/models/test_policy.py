@@ -226,7 +226,7 @@ def test_a_fallback_names_what_the_message_is_surely_about(knowledge: Knowledge)
 def test_of_two_values_in_one_message_the_last_holds(knowledge: Knowledge) -> None:
     asked = Conversation(open_slots=OpenSlots("presale.recommendation", ("budget", "usage"), {}))
     found = decided(analysis("两三千的 2500块差不多", intents=("presale.recommendation",)), knowledge, asked)
-    assert found.open_slots == OpenSlots("presale.recommendation", ("budget", "usage"), {"budget": "2500"})
+    assert found.open_slots == OpenSlots("presale.recommendation", ("budget", "usage"), {"budget": "2500块"})
 
 
 def test_the_order_number_is_asked_for_only_where_nothing_else_fits(knowledge: Knowledge) -> None:
