@@ -81,9 +81,7 @@ class Analyzer:
 
     def with_wants(self, analyses: Sequence[Analysis], histories: Sequence[Sequence[Utterance]]) -> list[Analysis]:
         """Returns the analyses with the wants of those messages that have several, each part read by itself after the same turns."""
-        asked = [
-            (number, part) for number, analysis in enumerate(analyses) if analysis.kind == "text" for part in parts_of(analysis.text)
-        ]  # fmt: skip
+        asked = [(number, part) for number, analysis in enumerate(analyses) for part in self.parts(analysis)]
         if not asked:
             return list(analyses)
         texts = [part for _, part in asked]
@@ -99,6 +97,10 @@ class Analyzer:
             if len(own := wants.get(number, {})) > 1 else analysis
             for number, analysis in enumerate(analyses)
         ]  # fmt: skip
+
+    def parts(self, analysis: Analysis) -> tuple[str, ...]:
+        """Returns the parts of a message that `with_wants` reads by themselves."""
+        return parts_of(analysis.text) if analysis.kind == "text" else ()
 
     def readings(self, texts: Sequence[str], encoded: Encoded) -> list[Reading]:
         """Returns the calibrated probabilities of intents and of being out of scope for each pass."""

@@ -112,7 +112,9 @@ class Explanation:
 def explain(
     analyzer: Analyzer, knowledge: Knowledge, request: Request, conversation: Conversation, circumstances: Circumstances
 ) -> Explanation:
-    """Returns why a message gets the decision that it gets: one encoder pass, and one for each of up to MAX_WORDS words.
+    """Returns why a message gets the decision that it gets.
+
+    It takes one encoder pass, one for each part if several ask for something, and one for each of up to MAX_WORDS words.
 
     Raises:
         InputError: The text is empty or cannot be read.
@@ -140,7 +142,7 @@ def explaining(
         _neighbours(bundle, analysis.vector) if searched else (),
         _candidates(bundle, text, analysis.vector, reading, circumstances) if searched else (),
         compared(analysis, reading, conversation, knowledge),
-        1,
+        1 + len(analyzer.parts(analysis)),
     )  # fmt: skip
     yield found
     context = context_text(text, request.history, bundle.encoder.input_format)  # a shorter message must not suddenly get one
@@ -159,17 +161,18 @@ def replay(
     Only the customer's latest MAX_REPLAYED messages are decided anew; what the turns say stands as given.
     """
     customers = [place for place, turn in enumerate(history) if turn.speaker is Speaker.USER][-MAX_REPLAYED:]
-    state, since = Conversation(), 0
+    state, since, passes = Conversation(), 0, 0
     for place in customers:
         try:
             analysis = analyzer.analyze([Request(history[place].text, tuple(history[since:place]))])[0]
         except InputError:  # an empty turn of a log says nothing
             continue
+        passes += 1 + len(analyzer.parts(analysis))
         state = advance(state, analysis, decide(analysis, state, circumstances, knowledge))
         if state.heard == 0:  # handed over: what was said until then, the words of handing over included, is read no more
             replied = history[place + 1 : place + 2]
             since = place + 1 + (bool(replied) and replied[0].speaker is Speaker.AGENT)
-    return state, len(customers)
+    return state, passes
 
 
 def compared(

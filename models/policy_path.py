@@ -120,7 +120,11 @@ FACTS: Mapping[str, Callable[[Case], dict[str, Fact]]] = {
     "out_of_scope": _out_of_scope,
     "missing_slots": _missing_slots,
     "chitchat": lambda case: _intent(case) | {"sure_of_small_talk": case.is_sure_of_small_talk()},
-    "faq_above_direct": lambda case: _faq(case) | {"faq_direct": case.thresholds.faq_direct, "faq_calibrated": _calibrated(case)},
+    "faq_above_direct": lambda case: (
+        _faq(case)
+        | {"faq_direct": case.thresholds.faq_direct, "faq_calibrated": _calibrated(case)}
+        | {"wants": tuple(hit.faq_id for hit in case.analysis.wants)}
+    ),
     "faq_above_suggest": lambda case: _faq(case) | {"faq_suggest": case.thresholds.faq_suggest},
     "praise": lambda case: {"emotion": case.analysis.emotion.label, "emotion_confidence": case.analysis.emotion.confidence},
     "nothing_fits": lambda _: {},

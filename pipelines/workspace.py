@@ -27,7 +27,7 @@ _CODE: dict[str, tuple[str, ...]] = {
               "pipelines/prepared.py"),
     "calibrate": ("models/retrieval.py", "models/interaction.py", "models/matching.py", "models/calibration.py", "models/rejection.py", "pipelines/calibrate.py"),
     "bundle": ("models/bundle.py", "models/domain.py", "pipelines/bundle.py"),
-    "evaluate": ("models/*.py", "pipelines/evaluate.py", "pipelines/baseline.py", "pipelines/metrics.py"),
+    "evaluate": ("models/*.py", "pipelines/evaluate.py", "pipelines/two_wants.py", "pipelines/baseline.py", "pipelines/metrics.py"),
     "promote": ("pipelines/promote.py",),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the service does with a request, without HTTP: one thread at a time, one encoder pass a message."""
+"""What the service does with a request, without HTTP: one thread at a time, one encoder pass a message, and one for each part where several ask for something."""
 
 from __future__ import annotations
 

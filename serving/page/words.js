@@ -116,6 +116,7 @@ const DRAWERS = {
     would_miss: ["答不上来", "would miss"], misses: ["连续未答", "misses in a row"], repeated_misses: ["上限", "limit"],
     intent_confidence: ["意图置信度", "intent confidence"], certain_intent: ["确信线", "certain from"],
     faq_confidence: ["知识置信度", "entry's confidence"], faq_direct: ["直接回答阈值", "direct threshold"],
+    faq_calibrated: ["问法已校准", "question was calibrated"], wants: ["分句命中", "entries of its parts"],
     faq_suggest: ["推荐阈值", "suggest threshold"], intent_threshold: ["阈值", "threshold"],
     sure_of_intent: ["意图可靠", "sure of intent"], sure_of_small_talk: ["确是寒暄", "surely small talk"], emotion: ["情绪", "emotion"], emotion_confidence: ["情绪置信度", "emotion confidence"], missing_slots: ["缺少", "missing"],
   },

@@ -85,14 +85,14 @@ def test_every_rule_says_what_it_saw(knowledge: Knowledge) -> None:
     seen = {step.rule: step.because for step in path}
     assert seen["emotion"] == {"angry": 0.3, "anger_handoff": 0.85}
     assert seen["repeated_miss"] == {"would_miss": False, "misses": 1, "repeated_misses": 2}
-    assert seen["faq_above_direct"] == {"faq_confidence": 0.5, "faq_direct": 0.8, "faq_calibrated": True}
+    assert seen["faq_above_direct"] == {"faq_confidence": 0.5, "faq_direct": 0.8, "faq_calibrated": True, "wants": ()}
 
 
 def test_a_words_influence_is_the_confidence_with_it_less_that_without(analyzer: Analyzer, known: Knowledge) -> None:
     text = "我要退货,运费谁出"
     found = explained(analyzer, known, text)
     assert {"退货", "运费"} <= {word.text for word in found.words}
-    assert found.passes == 1 + len(found.words)
+    assert found.passes == 1 + len(analyzer.parts(found.analysis)) + len(found.words)
     encoder, main = analyzer.bundle.encoder, analyzer.bundle.labels.intents.index(found.analysis.intent.name)
     for word in found.words:
         assert text[word.start : word.end] == word.text
@@ -120,6 +120,13 @@ def test_a_long_message_costs_no_more_passes(analyzer: Analyzer, known: Knowledg
     before = analyzer.bundle.encoder.calls
     found = explained(analyzer, known, "我要退货运费谁出" * 100)
     assert analyzer.bundle.encoder.calls - before == found.passes <= 1 + MAX_WORDS
+
+
+def test_the_parts_of_a_message_are_counted_and_decide_as_in_the_chat(analyzer: Analyzer, known: Knowledge) -> None:
+    before = analyzer.bundle.encoder.calls
+    found = explained(analyzer, known, "能开发票吗 退货运费谁出")
+    assert analyzer.bundle.encoder.calls - before == found.passes == 1 + 2 + len(found.words)
+    assert found.analysis == analyzer.analyze([Request("能开发票吗 退货运费谁出")])[0]
 
 
 def test_others_need_not_wait_for_the_whole(analyzer: Analyzer, known: Knowledge) -> None:
