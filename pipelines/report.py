@@ -42,10 +42,9 @@ def headline_rows(results: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     ]  # fmt: skip
     for name, own in results["single_moods"].items():
         title = {"faq_queries": "FAQ queries", "out_of_scope": "out-of-scope texts"}[name]
-        rows += [
-            (f"anger recall among {title}", str(own["n"]), spread(own["recall"], own["recall_interval"]), ""),
-            (f"anger false alarms among {title}", str(own["n_all"] - own["n"]), number(own["false_alarms"]), ""),
-        ]
+        if own["n"]:
+            rows.append((f"anger recall among {title}", str(own["n"]), spread(own["recall"], own["recall_interval"]), ""))
+        rows.append((f"anger false alarms among {title}", str(own["n_all"] - own["n"]), number(own["false_alarms"]), ""))
     if faq["n"]:
         rows += [
             ("FAQ Hit@1", str(faq["n_answerable"]), spread(faq["hit_at_1"], faq["hit_at_1_interval"]), spread(faq["tfidf_hit_at_1"], faq["tfidf_hit_at_1_interval"])),

@@ -233,8 +233,8 @@ def test_the_order_number_is_asked_for_only_where_nothing_else_fits(knowledge: K
     intents = ("aftersale.exchange",)
     found = analysis("想换一下", intents=intents)
     assert decided(found, knowledge).missing_slots == ("order_id", "wanted_instead")
-    assert decided(analysis("想换个小的", intents=intents), knowledge).open_slots == OpenSlots(
-        "aftersale.exchange", ("order_id", "wanted_instead"), {"wanted_instead": "小"}
+    assert decided(analysis("想换个小码", intents=intents), knowledge).open_slots == OpenSlots(
+        "aftersale.exchange", ("order_id", "wanted_instead"), {"wanted_instead": "小码"}
     )
     for fits in (hit("return", UNSURE), hit("return", SURE)):
         assert decided(analysis("想换一下", intents=intents, hits=[fits]), knowledge).missing_slots == ()
@@ -248,6 +248,26 @@ def test_a_call_for_a_person_that_looks_strange_is_heard_if_an_entry_is_sure_of_
     unsure = replace(odd, ranking=(replace(odd.ranking[0], confidence=0.6),))
     assert outcome(unsure, knowledge) == ("fallback", "out_of_scope")
     assert outcome(replace(unsure, hits=(ANSWER,)), knowledge) == ("handoff", "user_request")
+
+
+def test_a_question_about_people_is_answered_where_an_entry_surely_does(knowledge: Knowledge) -> None:
+    asked = analysis("人工几点上班", intents=("service.human",), hits=[ANSWER])
+    assert outcome(asked, knowledge) == ("handoff", "user_request")
+    listed = with_policy(knowledge, human_questions=("tracking",))
+    assert outcome(asked, listed) == ("answer", "faq_above_direct")
+    assert outcome(replace(asked, hits=(hit("tracking", UNSURE),)), listed) == ("handoff", "user_request")
+    assert "service-human-hours" in knowledge.pack.policy.human_questions
+
+
+def test_what_an_exchange_is_for_is_no_question_and_no_stray_word(knowledge: Knowledge) -> None:
+    opened = OpenSlots("aftersale.exchange", ("order_id", "wanted_instead"), {})
+    for text, value in (("多少平用多大匹", None), ("想换小一号", "小一号"), ("大家都说好", None)):
+        filled = decided(analysis(text, intents=("aftersale.repair",)), knowledge, Conversation(open_slots=opened)).open_slots
+        assert (filled.filled.get("wanted_instead") if filled else None) == value, text
+    asked = OpenSlots("aftersale.exchange", ("wanted_instead",), {})
+    for text, taken in (("黑色的", True), ("大一点", True), ("XL", True), ("能换几次呢", False)):
+        found = decided(analysis(text, intents=("aftersale.repair",)), knowledge, Conversation(open_slots=asked))
+        assert (found.reason == "slots_complete") == taken, text
 
 
 def test_praise_is_no_question_that_was_missed(knowledge: Knowledge) -> None:

@@ -395,8 +395,9 @@ def test_a_network_keeps_to_what_it_said_at_the_start_but_not_against_the_labels
         model = copy.deepcopy(start)
         return sure(fit(model, TOKENIZER, rows, (), replace(SETTINGS, epochs=20, start_share=share)), rows)
 
-    assert 0.5 < sure(start, ROWS) < 0.7, "right, and unsure as it was taught"
-    assert after(0.9, ROWS) < 0.8
+    before = sure(start, ROWS)  # hangs on the tiny vocabulary, which holds the characters of the domain pack
+    assert 0.5 < before < 0.85, "right, and unsure as it was taught"
+    assert after(0.9, ROWS) < (before + 1) / 2, "nearer to that than to being certain"
     assert after(0.0, ROWS) > 0.95
     others = [replace(row, intents=(1 - row.intents[0],)) for row in ROWS]
     assert after(0.9, others) > 0.95, "labels that contradict the start win"
