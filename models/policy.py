@@ -424,7 +424,7 @@ class Case:
         for rule in self.pack.slot_rules:
             if rule.intent != self.analysis.intent.name or (rule.only_without_answer and self.answers):
                 continue
-            if rule.only_if_nothing_fits and self.something_fits:
+            if rule.only_if_nothing_fits and (self.something_fits or self._has_asked(rule.slots)):
                 continue
             if rule.words and not any(word in self.words for word in rule.words):
                 continue
@@ -433,6 +433,11 @@ class Case:
                 continue  # asked already, and the reply filled nothing: do not nag, but a want that is said again is asked about again
             return OpenSlots(rule.intent, rule.slots, self._filled(rule.slots, asked=None))
         return None
+
+    def _has_asked(self, names: tuple[str, ...]) -> bool:
+        """Tells whether the bot put one of these questions before: who did not answer it has no number at hand, and needs a person."""
+        said = [turn.text for turn in self.conversation.turns if turn.speaker is Speaker.AGENT]
+        return any(self.pack.slots[name].question in text for name in names for text in said)
 
     def _filled(self, names: tuple[str, ...], *, asked: str | None) -> dict[str, str]:
         found = {}

@@ -250,6 +250,14 @@ def test_a_call_for_a_person_that_looks_strange_is_heard_if_an_entry_is_sure_of_
     assert outcome(replace(unsure, hits=(ANSWER,)), knowledge) == ("handoff", "user_request")
 
 
+def test_who_has_no_number_is_asked_once_and_then_gets_a_person(knowledge: Knowledge) -> None:
+    intents = ("logistics.not_received",)
+    said = [analysis(text, intents=intents) for text in ("门口也没有", "问了邻居也没", "小区没驿站", "里面是药")]
+    decisions, state = talk(said, knowledge)
+    assert [decision.decision for decision in decisions] == ["clarify", "fallback", "handoff", "silent"]
+    assert decisions[2].reason == "repeated_miss" and state.handed_off
+
+
 def test_a_question_about_people_is_answered_where_an_entry_surely_does(knowledge: Knowledge) -> None:
     asked = analysis("人工几点上班", intents=("service.human",), hits=[ANSWER])
     assert outcome(asked, knowledge) == ("handoff", "user_request")
