@@ -82,7 +82,6 @@ class PolicyRules:
     silent_after_handoff: bool
     give_up: tuple[str, ...] = ()
     human_share: float = 0.25
-    human_questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +178,6 @@ def load_domain(folder: Path) -> DomainPack:
             policy=PolicyRules(
                 **raw["policy"]
                 | {"handoff_intents": tuple(raw["policy"]["handoff_intents"]), "give_up": _lower(raw["policy"].get("give_up", ()))}
-                | {"human_questions": tuple(raw["policy"].get("human_questions", ()))}
             ),
             slots={name: _slot(name, row) for name, row in raw["slots"]["slots"].items()},
             slot_rules=tuple(rule for intent, row in raw["slots"]["intents"].items() for rule in _slot_rules(intent, row)),

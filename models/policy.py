@@ -173,9 +173,7 @@ class Case:
 
     def user_request(self) -> Decision | None:
         """The customer asks for a person. 你们招人吗 is about people too, but no customer asks for one."""
-        best, human, first = self.best_hit(), self.pack.policy.human_intent, self.analysis.intent
-        if best is not None and self.is_direct(best) and best.faq_id in self.pack.policy.human_questions:
-            return None  # 人工几点上班 is answered
+        human, first = self.pack.policy.human_intent, self.analysis.intent
         # A first place nobody is sure of is a message that was not understood, and no request.
         if first.name == human:
             wanted = first.confidence >= self.thresholds.intent

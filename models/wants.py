@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 _BETWEEN = re.compile(r"[\s,，、。;；?？!！~～…]+")
-_LINK = re.compile(r"^(?:另外|还有|顺便|再)(?:想?问(?:一?下)?)?(?=.{3})")
+_LINK = re.compile(r"^(?:另外|(?:另外|还有|顺便|再)想?问(?:一?下)?)(?=.{3})")  # 还有货吗 and 再便宜点 keep theirs
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_ASKS = re.compile(
-    r"[吗呢么麼嘛嗎没沒不怎咋啥什哪谁誰几幾多能可想要帮幫求]"
-)  # a wish or a question has one of these; reading the rest would cost a pass for nothing
+# A wish or a question has one of these; reading the rest would cost a pass for nothing.
+_ASKS = re.compile(r"[吗呢么麼嘛嗎没沒不怎咋啥什哪谁誰几幾多能可想要帮幫求]")
 _SHORTEST = 3  # Chinese characters that a want needs
 _MOST = 4  # parts; who writes more tells a story, of which no sentence stands for itself
 _LONGEST = 80  # characters of a message

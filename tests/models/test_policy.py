@@ -258,15 +258,6 @@ def test_who_has_no_number_is_asked_once_and_then_gets_a_person(knowledge: Knowl
     assert decisions[2].reason == "repeated_miss" and state.handed_off
 
 
-def test_a_question_about_people_is_answered_where_an_entry_surely_does(knowledge: Knowledge) -> None:
-    asked = analysis("人工几点上班", intents=("service.human",), hits=[ANSWER])
-    assert outcome(asked, knowledge) == ("handoff", "user_request")
-    listed = with_policy(knowledge, human_questions=("tracking",))
-    assert outcome(asked, listed) == ("answer", "faq_above_direct")
-    assert outcome(replace(asked, hits=(hit("tracking", UNSURE),)), listed) == ("handoff", "user_request")
-    assert "service-human-hours" in knowledge.pack.policy.human_questions
-
-
 def test_what_an_exchange_is_for_is_no_question_and_no_stray_word(knowledge: Knowledge) -> None:
     opened = OpenSlots("aftersale.exchange", ("order_id", "wanted_instead"), {})
     for text, value in (("多少平用多大匹", None), ("想换小一号", "小一号"), ("大家都说好", None)):
